@@ -1,0 +1,35 @@
+"""Sphinx settings; build with ``sphinx-build -W -b html docs docs/_build``."""
+
+from importlib.metadata import version as installed_version
+
+project = "mpikit"
+author = "The mpikit developers"
+copyright = "The mpikit developers"  # noqa: A001 - Sphinx wants this name
+release = version = installed_version("mpikit")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "sphinx_gallery.gen_gallery"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "plugins/example", "tutorials"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "tutorials",
+    "gallery_dirs": "auto_tutorials",
+    "filename_pattern": "",  # run every script, not only plot_*
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "min_reported_time": 1e6,
+}
+
+html_theme = "alabaster"
+html_theme_options = {
+    "description": "Denoise and reconstruct Magnetic Particle Imaging data",
+    "fixed_sidebar": True,
+}

@@ -1,0 +1,134 @@
+"""``mpikit denoise``: a better signal from a noisy file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mpikit.cli.plugins import denoiser_names
+
+if TYPE_CHECKING:
+    from mpikit.denoise import Denoised
+    from mpikit.judging import Score
+
+
+class RepeatsChoice(StrEnum):
+    """What ``--repeats`` takes."""
+
+    frames = "frames"
+    periods = "periods"
+    both = "both"
+    none = "none"
+
+
+def denoise(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="MDF file to denoise.", show_default=False)],
+    method: Annotated[
+        str,
+        typer.Option("--method", "-m", help="Denoiser to use.", autocompletion=denoiser_names, show_default=False),
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="MDF file to write [default: FILE-stem.METHOD.mdf beside FILE]."),
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Use this fitted model, fit nothing.")] = None,
+    save_model: Annotated[Path | None, typer.Option("--save-model", help="Keep the fitted model here.")] = None,
+    repeats: Annotated[
+        RepeatsChoice | None,
+        typer.Option("--repeats", help="Along which axis the same signal was measured again [default: found out]."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every score of the training.")] = False,
+) -> None:
+    """Denoise the signals of an MDF file.
+
+    mpikit denoise --method unet-gd scan.mdf
+    """
+    from mpikit.errors import UsageError
+    from mpikit.plugins import registry
+
+    if not method:
+        raise UsageError(
+            "which method? expected --method NAME", hint=f"there are {', '.join(sorted(registry().denoisers))}"
+        )
+    from mpikit.cli.console import listener, say, show_json
+    from mpikit.denoise import denoise_file, plan, score_table
+
+    parameters, asked = tuple(param or ()), repeats.value if repeats else None
+    if dry_run:
+        show_json(plan(source, method=method, parameters=parameters, output=output, model=model, repeats=asked))
+        return
+    with listener(method, quiet=quiet, verbose=verbose) as tell:
+        done = denoise_file(
+            source,
+            method=method,
+            parameters=parameters,
+            output=output,
+            model=model,
+            keep_model=save_model,
+            repeats=asked,
+            seed=seed,
+            device=device,
+            overwrite=force,
+            tell=tell,
+        )
+    if json:
+        show_json(
+            {
+                "output": str(done.path),
+                "model": str(done.model) if done.model else None,
+                "scores": score_table(done.result),
+            }
+        )
+    elif not quiet:
+        _show_scores(done.result)
+    if not quiet:
+        say(f"wrote {done.path}")
+        say(f"to see the image: mpikit reconstruct {done.path} --system-matrix SM.mdf")
+
+
+def _show_scores(result: Denoised) -> None:
+    from mpikit.cli.console import say, show_table
+
+    if result.before is None or result.after is None:
+        say("no reference-free score: too few repeats to hold any back as judges")
+        return
+    best = result.simple[:1]
+    rows = [_row("before (noisy)", result.before), _row(f"after ({result.after.method})", result.after)]
+    rows += [_row(f"best simple ({score.method})", score) for score in best]
+    one_period = [score for score in result.simple if score.periods_used == 1]
+    if one_period and one_period[:1] != best:
+        rows.append(_row(f"best simple from one period ({one_period[0].method})", one_period[0]))
+    show_table(("signal", "reference-free SNR", "standard error", "periods used"), rows, right=(1, 2, 3))
+    for score in best:
+        _say_if_worse(result.after, score)
+
+
+def _row(name: str, score: Score) -> tuple[str, str, str, str]:
+    figures = score.figures
+    value = f"{'> ' if figures.is_bound else ''}{figures.snr_db:.1f} dB"
+    error = "" if figures.snr_error_db is None else f"{figures.snr_error_db:.1f} dB"
+    return name, value, error, str(score.periods_used)
+
+
+def _say_if_worse(after: Score, simple: Score) -> None:
+    from mpikit.cli.console import say
+
+    if after.figures.snr_db >= simple.figures.snr_db:
+        return
+    why = f", which uses {simple.periods_used} periods for one" if simple.periods_used > after.periods_used else ""
+    say(
+        f"{after.method} is worse here than the simple method {simple.method}{why}: "
+        f"{after.figures.snr_db:.1f} dB against {simple.figures.snr_db:.1f} dB"
+    )

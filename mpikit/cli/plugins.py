@@ -1,0 +1,218 @@
+"""``mpikit plugins``: what is installed, what a method takes, and whether it keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mpikit.errors import PluginError
+
+if TYPE_CHECKING:
+    from mpikit.plugins import Failure, Offer
+    from mpikit.records import Denoiser, NoiseModel
+
+    AnyOffer = Offer[Denoiser] | Offer[NoiseModel]
+
+plugins_app = typer.Typer(
+    help="List, show and check denoisers and noise models.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Name = Annotated[str, typer.Argument(help="A denoiser or a noise model.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def denoiser_names(incomplete: str) -> list[str]:
+    """Names for the shell completion of ``--method``."""
+    from mpikit.plugins import registry
+
+    return [name for name in sorted(registry().denoisers) if name.startswith(incomplete)]
+
+
+@plugins_app.command("list")
+def list_plugins(json: Json = False) -> None:
+    """List every denoiser and noise model, and the plugins that failed.
+
+    mpikit plugins list
+    """
+    from mpikit.cli.console import say, show, show_json, show_table
+    from mpikit.plugins import labelled, registry
+
+    found = registry()
+    if json:
+        show_json(
+            {
+                "denoisers": [_listed(offer) for offer in _all(found.denoisers)],
+                "noise_models": [_listed(offer) for offer in _all(found.noise_models)],
+                "failures": [_failed(failure) for failure in found.failures],
+            }
+        )
+    else:
+        show_table(("method", "from", "summary"), [_row(offer) for offer in _all(found.denoisers)])
+        show("")
+        show_table(("noise", "from", "summary"), [_row(offer) for offer in _all(found.noise_models)])
+    for failure in found.failures:
+        say(f"skipped {failure.plugin} ({labelled(failure.distribution)}): {failure.text}")
+
+
+@plugins_app.command("show")
+def show_plugin(name: Name, json: Json = False) -> None:
+    """Show a method: what it promises, its options, its references.
+
+    mpikit plugins show unet-gd
+    """
+    from mpikit.cli.console import show, show_json
+
+    offers = _named(name)
+    if json:
+        show_json([_described(offer) for offer in offers])
+        return
+    for index, offer in enumerate(offers):
+        if index:
+            show("")
+        _show_offer(offer)
+
+
+@plugins_app.command("check")
+def check_plugin(
+    name: Name,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
+    ] = None,
+) -> None:
+    """Check that a method keeps the contract of its record; a learned method is trained for it.
+
+    mpikit plugins check harmonic
+    """
+    from mpikit.cli.console import say
+    from mpikit.options import parse_options
+    from mpikit.records import Denoiser
+    from mpikit.testing import check_denoiser, check_noise_model
+
+    for offer in _named(name):
+        record = offer.record
+        options = parse_options(record, param or [])
+        try:
+            if isinstance(record, Denoiser):
+                check_denoiser(record, options)
+            else:
+                check_noise_model(record, options)
+        except AssertionError as error:
+            raise PluginError(f"{_kind(record)} {name!r} breaks the contract: {error}") from error
+        say(f"{_kind(record)} {name!r} keeps the contract")
+
+
+def _named(name: str) -> list[AnyOffer]:
+    """Offers of this name: a denoiser, a noise model, or both."""
+    from mpikit.plugins import registry
+
+    found = registry()
+    offers: list[AnyOffer] = []
+    if name in found.denoisers:
+        offers.append(found.denoiser(name))
+    if name in found.noise_models:
+        offers.append(found.noise_model(name))
+    if not offers:
+        from mpikit.options import did_you_mean
+
+        known = sorted({*found.denoisers, *found.noise_models})
+        raise PluginError(
+            f"no denoiser or noise model is called {name!r}",
+            hint=f"{did_you_mean(name, known)} there are {', '.join(known)}".strip(),
+        )
+    return offers
+
+
+def _all(offers: dict[str, list[Any]]) -> Iterable[AnyOffer]:
+    return [offer for name in sorted(offers) for offer in offers[name]]
+
+
+def _row(offer: AnyOffer) -> tuple[str, str, str]:
+    return (offer.record.name, offer.distribution, offer.record.summary)
+
+
+def _kind(record: Denoiser | NoiseModel) -> str:
+    from mpikit.records import Denoiser
+
+    return "denoiser" if isinstance(record, Denoiser) else "noise model"
+
+
+def _listed(offer: AnyOffer) -> dict[str, str]:
+    return {
+        "name": offer.record.name,
+        "summary": offer.record.summary,
+        "plugin": offer.plugin,
+        "distribution": offer.distribution,
+    }
+
+
+def _failed(failure: Failure) -> dict[str, str]:
+    return {
+        "plugin": failure.plugin,
+        "distribution": failure.distribution,
+        "stage": failure.stage,
+        "error": failure.text,
+    }
+
+
+def _described(offer: AnyOffer) -> dict[str, Any]:
+    from mpikit.options import expected, option_fields
+
+    record = offer.record
+    return {
+        **_listed(offer),
+        "kind": _kind(record),
+        "promises": _promises(record),
+        "options": [
+            {
+                "name": name,
+                "type": expected(field),
+                "default": _default(field),
+                "help": field.description or "",
+            }
+            for name, field in option_fields(record.options).items()
+        ],
+        "cite": list(record.cite),
+    }
+
+
+def _default(field: Any) -> str:
+    from mpikit.options import as_text
+
+    return "required" if field.is_required() else as_text(field.get_default(call_default_factory=True))
+
+
+def _promises(record: Denoiser | NoiseModel) -> list[str]:
+    from mpikit.records import Denoiser
+
+    if not isinstance(record, Denoiser):
+        return ["can be fitted to the empty frames of a scan"] if record.fit is not None else []
+    removes = record.removes_background
+    said = {
+        "learns from the noisy data": record.learned,
+        "uses the repeats of a period to denoise it": record.pools,
+        "scales with its input: f(a y) = a f(y)": record.homogeneous,
+        "removes the background": removes is True,
+        "removes the background, depending on scan and options": callable(removes),
+    }
+    return [words for words, holds in said.items() if holds]
+
+
+def _show_offer(offer: AnyOffer) -> None:
+    from mpikit.cli.console import show, show_table
+    from mpikit.plugins import labelled
+
+    told = _described(offer)
+    show(f"{told['name']}: {told['summary']}")
+    show(f"{told['kind']} of {labelled(offer.distribution)}, plugin {offer.plugin}")
+    for promise in told["promises"]:
+        show(f"- {promise}")
+    show("")
+    if told["options"]:
+        rows = [(each["name"], each["type"], each["default"], each["help"]) for each in told["options"]]
+        show_table(("option", "type", "default", "help"), rows)
+    else:
+        show("no options")
+    for doi in told["cite"]:
+        show(f"cite: https://doi.org/{doi}")

@@ -1,0 +1,341 @@
+"""Fit a denoising method to a measurement, apply it, judge it, and write the denoised file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+import mdf
+from mpikit.errors import InputError, NumericalError, PluginError
+from mpikit.events import Event, Finding, silent
+from mpikit.files import check_output
+from mpikit.judging import Holdout, Score, hold_out, judge, judge_noisy
+from mpikit.device import choose_device
+from mpikit.models import Card, load_model, save_model
+from mpikit.options import parse_options
+from mpikit.plugins import Offer, registry
+from mpikit.provenance import HISTORY, REPEATS, append_history, run_record
+from mpikit.records import Denoiser, Method, Run
+from mpikit.scan import Repeats, Scan
+from mpikit.scan_file import read_scan
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """What came out of a denoising method.
+
+    Parameters
+    ----------
+    signal : shape (N, J, C, V)
+        Denoised foreground frames.
+    background : shape (E, J, C, V)
+        Background frames, treated likewise.
+    before, after : Score or None
+        Reference-free figures of the noisy data and of the method; None when the scan has too few repeats.
+    simple : tuple of Score
+        The same for methods that learn little, best first.
+    without_background : bool
+        The output is free of the empty-scanner signal.
+    method : Method
+        Fitted.
+    """
+
+    signal: NDArray[np.float32]
+    background: NDArray[np.float32]
+    before: Score | None
+    after: Score | None
+    simple: tuple[Score, ...]
+    without_background: bool
+    method: Method
+
+
+@dataclass(frozen=True)
+class DenoisedFile:
+    """A denoised file that was written: where, and what came out."""
+
+    path: Path
+    model: Path | None
+    result: Denoised
+
+
+def denoise_scan(
+    scan: Scan, offer: Offer[Denoiser], options: BaseModel, *, run: Run, state: Mapping[str, Any] | None = None
+) -> Denoised:
+    """Fit a method to a part of a scan, judge it by the rest, and denoise all of it.
+
+    Parameters
+    ----------
+    scan : Scan
+    offer : Offer of Denoiser
+        From `mpikit.plugins.registry`.
+    options : pydantic.BaseModel
+        An instance of the record's options.
+    run : Run
+    state : mapping or None
+        State of a fitted method, which is then used as it is.
+
+    Returns
+    -------
+    Denoised
+
+    Raises
+    ------
+    InputError
+        When the scan lacks what the method needs.
+    NumericalError
+        When the output is not finite.
+    """
+    denoiser = offer.record
+    if not np.isfinite(scan.signal).all() or not np.isfinite(scan.background).all():
+        raise InputError(f"{scan.name}: the signal has values that are no numbers", hint="repair the file first")
+    refuse_if_missing(scan, offer, options)
+    free = denoiser.frees_from_background(scan, options)
+    holdout = hold_out(scan)
+    with offer.blamed():
+        method = denoiser.build(options)
+        if state is None:
+            method.fit([holdout.fitting], run=run)
+        else:
+            method.restore(state)
+        signal = _denoised(method, scan, run)
+        empty = replace(scan, signal=scan.background, foreground_index=scan.background_index)
+        background = _denoised(method, empty, run) if len(scan.background) else scan.background
+        after = judge(denoiser, method, holdout, without_background=free, run=run)
+    before = judge_noisy(holdout, without_background=free)
+    simple = _simple_scores(scan, denoiser, holdout, without_background=free, run=run) if before else ()
+    return Denoised(signal, background, before, after, simple, free, method)
+
+
+def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) -> None:
+    """Raise `InputError` when the scan lacks what the method needs, and name methods that would do."""
+    with offer.blamed():
+        lacking = offer.record.missing(scan, options)
+    if lacking is None:
+        return
+    others = [other.record.name for other in _ours() if other.record.missing(scan, other.record.options()) is None]
+    raise InputError(
+        f"{scan.name} lacks {lacking}, which {offer.record.name} needs",
+        hint=f"methods that would work: {', '.join(others) or 'none of those installed'}",
+    )
+
+
+def _ours() -> list[Offer[Denoiser]]:
+    """Methods of our own distribution, which nobody has to ask for."""
+    offers = registry().denoisers
+    return [offer for name in sorted(offers) for offer in offers[name] if offer.distribution == "mpikit"]
+
+
+def _denoised(method: Method, scan: Scan, run: Run) -> NDArray[np.float32]:
+    output = method.denoise(scan, run=run)
+    if output.shape != scan.signal.shape:
+        raise PluginError(f"the method gave the shape {output.shape}, expected {scan.signal.shape}")
+    if not np.isfinite(output).all():
+        raise NumericalError(f"{scan.name}: the denoised signal has values that are no numbers")
+    return output.astype(np.float32, copy=False)
+
+
+def _simple_scores(
+    scan: Scan, chosen: Denoiser, holdout: Holdout, *, without_background: bool, run: Run
+) -> tuple[Score, ...]:
+    """Score the methods that learn little on the same data, best first."""
+    scores = []
+    for offer in _ours():
+        denoiser, options = offer.record, offer.record.options()
+        comparable = denoiser.frees_from_background(scan, options) == without_background
+        if denoiser.learned or denoiser.name == chosen.name or not comparable or denoiser.missing(scan, options):
+            continue
+        method, quiet = denoiser.build(options), replace(run, tell=silent, checkpoint=None)
+        method.fit([holdout.fitting], run=quiet)
+        score = judge(denoiser, method, holdout, without_background=without_background, run=quiet)
+        scores += [score] if score else []
+    return tuple(sorted(scores, key=lambda score: -score.figures.snr_db))
+
+
+def denoise_file(
+    source: Path,
+    *,
+    method: str,
+    parameters: tuple[str, ...] = (),
+    output: Path | None = None,
+    model: Path | None = None,
+    keep_model: Path | None = None,
+    repeats: Repeats | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
+    tell: Callable[[Event], None] = silent,
+) -> DenoisedFile:
+    """Denoise an MDF file and write the result beside it.
+
+    Parameters
+    ----------
+    source : Path
+        MDF file with a measurement.
+    method : str
+        Name of the denoiser.
+    parameters : tuple of str
+        Its options, ``name=value``.
+    output : Path or None
+        File to write; None for ``STEM.METHOD.mdf`` beside the source.
+    model : Path or None
+        A fitted model, used as it is; None to fit the method on the file itself.
+    keep_model : Path or None
+        Where to keep the fitted model.
+    repeats : {"frames", "periods", "both", "none"} or None
+        None finds out.
+    seed : int
+    device : {"auto", "cpu", "cuda"}
+    overwrite : bool
+        Replace files that exist.
+    tell : callable
+        Takes events.
+
+    Returns
+    -------
+    DenoisedFile
+
+    Raises
+    ------
+    InputError, PluginError, UsageError, NumericalError, mdf.MdfError
+        Nothing is written then.
+    """
+    source = Path(source)
+    output = Path(output) if output else default_output(source, method)
+    offer = registry().denoiser(method)
+    options, state = parse_options(offer.record, parameters), None
+    if model is not None:
+        options, state = _from_model(model, offer, parameters)
+    check_output(output, inputs=(source,), overwrite=overwrite)
+    if keep_model is not None:
+        check_output(keep_model, inputs=(source, output), overwrite=overwrite)
+    # only learned methods compute on a device, and asking for one imports torch
+    device = choose_device(device) if offer.record.learned or device != "auto" else "cpu"
+    scan = read_scan(source, repeats=repeats)
+    tell(_describe_repeats(scan, asked=repeats is not None))
+    run = Run(rng=np.random.default_rng(seed), device=device, tell=tell)
+    result = denoise_scan(scan, offer, options, run=run, state=state)
+    record = run_record(
+        "denoise",
+        inputs=[source, *([model] if model else [])],
+        options={"method": method, **options.model_dump(mode="json"), "repeats": scan.repeats},
+        seed=seed,
+        distribution=offer.distribution,
+        device=device,
+        scores=score_table(result),
+    )
+    if keep_model is not None:
+        card = Card(method, offer.distribution, options.model_dump(mode="json"), record, offer.record.cite)
+        save_model(keep_model, card, result.method.state(), overwrite=overwrite)
+    _write(source, output, scan, result, record, overwrite=overwrite)
+    return DenoisedFile(output, keep_model, result)
+
+
+def plan(
+    source: Path,
+    *,
+    method: str,
+    parameters: tuple[str, ...] = (),
+    output: Path | None = None,
+    model: Path | None = None,
+    repeats: Repeats | None = None,
+) -> dict[str, Any]:
+    """Say what `denoise_file` would do, ready for JSON; nothing is fitted or written."""
+    offer = registry().denoiser(method)
+    options = parse_options(offer.record, parameters)
+    if model is not None:
+        options, _ = _from_model(model, offer, parameters)
+    scan = read_scan(source, repeats=repeats)
+    refuse_if_missing(scan, offer, options)
+    return {
+        "source": str(source),
+        "output": str(output or default_output(source, method)),
+        "method": method,
+        "distribution": offer.distribution,
+        "options": options.model_dump(mode="json"),
+        "repeats": scan.repeats,
+        "shape": dict(zip("NJCV", scan.signal.shape, strict=True)),
+        "background_frames": len(scan.background),
+        "removes_background": offer.record.frees_from_background(scan, options),
+    }
+
+
+def default_output(source: Path, method: str) -> Path:
+    """Name of the denoised file: ``STEM.METHOD.mdf`` beside the source."""
+    return source.with_name(f"{source.stem}.{method}.mdf")
+
+
+def _from_model(
+    model: Path, offer: Offer[Denoiser], parameters: tuple[str, ...]
+) -> tuple[BaseModel, dict[str, NDArray[Any]]]:
+    if parameters:
+        raise InputError(
+            f"the options of a fitted model are in {model.name}", hint="leave out --param, or leave out --model"
+        )
+    card, state = load_model(Path(model))
+    if card.method != offer.record.name:
+        raise InputError(
+            f"{model.name} is a model of {card.method!r}, not of {offer.record.name!r}",
+            hint=f"say --method {card.method}",
+        )
+    try:
+        return offer.record.options.model_validate(dict(card.options)), state
+    except ValueError as error:
+        raise InputError(f"the options in the model file {model.name} are not those of {card.method}") from error
+
+
+def _describe_repeats(scan: Scan, *, asked: bool) -> Finding:
+    frames, periods = scan.signal.shape[:2]
+    words = {
+        "frames": f"the same signal was measured again in {frames} frames",
+        "periods": f"the same signal was measured again in {periods} periods of each frame",
+        "both": f"the same signal was measured again in {frames} frames of {periods} periods",
+        "none": "no signal was measured twice",
+    }
+    return Finding("repeats", scan.repeats, f"repeats: {words[scan.repeats]}{' (as asked)' if asked else ''}")
+
+
+def score_table(result: Denoised) -> list[dict[str, Any]]:
+    """Return the figures of all methods, ready for JSON: noisy data, the method, simple methods."""
+    return [
+        {
+            "method": score.method,
+            "snr_db": score.figures.snr_db,
+            "is_lower_bound": score.figures.is_bound,
+            "mean_squared_error": score.figures.error,
+            "standard_error": score.figures.uncertainty,
+            "periods_used": score.periods_used,
+        }
+        for score in (result.before, result.after, *result.simple)
+        if score is not None
+    ]
+
+
+def _write(
+    source: Path, output: Path, scan: Scan, result: Denoised, record: Mapping[str, Any], *, overwrite: bool
+) -> None:
+    """Write the denoised frames in the layout of the source: domain, axes, order and flags."""
+    frames = np.concatenate([result.signal, result.background])
+    index = np.concatenate([scan.foreground_index, scan.background_index])
+    by_time = frames[np.argsort(index)]
+    with mdf.open(source) as file:
+        contents = file.contents()
+        stored = by_time[file.frame_index("all", order="stored")]
+        if file.measurement.is_fourier_transformed:
+            stored = np.fft.rfft(stored, axis=-1)[..., file.stored_lines].astype(np.complex64)
+        contents.pop("/acquisition/receiver/dataConversionFactor", None)
+        for generated in ("/version", "/uuid", "/time"):
+            contents.pop(generated, None)
+        if result.without_background:
+            contents["/measurement/isBackgroundCorrected"] = 1
+        user = {HISTORY: append_history(_text(file.user_value(HISTORY)), record), REPEATS: scan.repeats}
+        mdf.write(output, contents, stored, user=user, copy_user_from=file, overwrite=overwrite)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,77 @@
+"""Files that are complete or absent."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from mpikit.errors import InputError
+
+
+def check_output(path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False) -> None:
+    """Refuse an output before any work is done.
+
+    Parameters
+    ----------
+    path : Path
+        File to be written.
+    inputs : tuple of Path
+        Files that are read; the output may be none of them, not even through a link.
+    overwrite : bool
+        A file of this name may be replaced.
+
+    Raises
+    ------
+    InputError
+        When the output is an input, exists, is a folder, or its folder does not exist or is read-only.
+    """
+    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise InputError(f"the output {path.name} is an input", hint="choose another name with --output")
+    if path.is_dir():
+        raise InputError(f"the output {path} is a folder", hint="name a file with --output")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already", hint="choose another name with --output, or add --force")
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} does not exist", hint="make it first")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"the folder {folder} is read-only", hint="choose another place with --output")
+
+
+def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> None:
+    """Write a file that is complete or absent: beside the target, to disk, then renamed.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes
+    overwrite : bool
+        Replace a file of this name.
+
+    Raises
+    ------
+    InputError
+        As `check_output`, or when the disk is full.
+    """
+    check_output(path, overwrite=overwrite)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private, a user's file is not
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

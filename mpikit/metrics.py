@@ -1,0 +1,144 @@
+"""Figures of merit, each with its definition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpikit.signal.noise import line_weights
+
+Signals = NDArray[np.floating]
+
+
+def snr(estimate: Signals, reference: Signals) -> NDArray[np.float64]:
+    """Signal-to-noise ratio 10 log10(Σ x² / Σ (x̂ - x)²) of each signal.
+
+    Parameters
+    ----------
+    estimate, reference : shape (..., V), same unit
+
+    Returns
+    -------
+    shape (...), dB
+        Infinite for a perfect estimate. Average it over signals as it is, in dB.
+    """
+    error = np.sum((np.asarray(estimate, np.float64) - reference) ** 2, axis=-1)
+    power = np.sum(np.asarray(reference, np.float64) ** 2, axis=-1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(10 * np.log10(power / error), np.float64)
+
+
+def rmse(estimate: Signals, reference: Signals) -> NDArray[np.float64]:
+    """Root of the mean squared error of each signal, shape (...), unit of the signal."""
+    error = np.mean((np.asarray(estimate, np.float64) - reference) ** 2, axis=-1)
+    return np.asarray(np.sqrt(error), np.float64)
+
+
+def prd(estimate: Signals, reference: Signals) -> NDArray[np.float64]:
+    """Percent root difference 100 sqrt(Σ (x̂ - x)² / Σ x²) of each signal, shape (...)."""
+    return np.asarray(100 * 10 ** (-snr(estimate, reference) / 20), np.float64)
+
+
+@dataclass(frozen=True)
+class ReferenceFree:
+    """Error of an estimate, measured without a clean reference.
+
+    Parameters
+    ----------
+    error : float, unit squared
+        Mean squared error of one sample; may be negative, when it is lost in its own uncertainty.
+    uncertainty : float, unit squared
+        Standard error of ``error``.
+    power : float, unit squared
+        Mean squared clean signal.
+    """
+
+    error: float
+    uncertainty: float
+    power: float
+
+    @property
+    def is_bound(self) -> bool:
+        """The error is lost in its uncertainty: `snr_db` is only a lower bound."""
+        return self.error < 2 * self.uncertainty
+
+    @property
+    def snr_db(self) -> float:
+        """Signal-to-noise ratio in dB; with `is_bound` the least that two standard errors allow."""
+        error = max(self.error, 0) + 2 * self.uncertainty if self.is_bound else self.error
+        if self.power <= 0:
+            return -np.inf
+        return float(10 * np.log10(self.power / error)) if error > 0 else np.inf
+
+    @property
+    def snr_error_db(self) -> float | None:
+        """Standard error of `snr_db`, or None where that is only a bound."""
+        return None if self.is_bound else float(10 / np.log(10) * self.uncertainty / self.error)
+
+
+def reference_free(
+    estimate: Signals, judge: Signals, judge_noise: NDArray[np.float64], power: float
+) -> ReferenceFree:
+    """Mean squared error of estimates against independent noisy repeats of the same signals.
+
+    The expected squared difference to an independent repeat is the error of the estimate plus the noise of
+    that repeat, which is subtracted. Unbiased for any estimator and any colour of the noise, as long as the
+    estimate has not seen the judge. What is common to both, a phase-locked background, counts as signal.
+
+    Parameters
+    ----------
+    estimate : shape (B, R, C, V)
+        R estimates of each of B clean signals.
+    judge : shape (B, R, C, V)
+        For each estimate a repeat, or a mean of repeats, that had no part in it. Judges of one clean signal
+        may share repeats.
+    judge_noise : shape (C, K), unit squared
+        Noise power of a judge on each line of its un-normalised rfft.
+    power : float, unit squared
+        Mean squared clean signal, see `clean_power`.
+
+    Returns
+    -------
+    ReferenceFree
+        Its uncertainty takes lines, channels and clean signals to be independent, and the judges of one
+        clean signal to be one and the same.
+    """
+    signals, _, channels, samples = estimate.shape
+    scale = line_weights(samples) / (samples**2 * channels)
+    difference = np.fft.rfft(np.asarray(estimate, np.float64) - judge, axis=-1)
+    error = np.mean(np.abs(difference) ** 2, axis=(0, 1)) - judge_noise
+    # a complex Gaussian of power s around an offset e has variance s² + 2 s |e|² in its squared magnitude
+    variance = (judge_noise**2 + 2 * judge_noise * np.maximum(error, 0)) / signals
+    uncertainty = np.sqrt(np.sum(variance * scale**2))
+    return ReferenceFree(float(np.sum(error * scale)), float(uncertainty), power)
+
+
+def clean_power(repeats: Signals) -> float:
+    """Mean squared clean signal: the mean product of different repeats, which noise does not bias.
+
+    Parameters
+    ----------
+    repeats : shape (B, R, C, V), R > 1
+    """
+    count = repeats.shape[1]
+    total = repeats.sum(axis=1, dtype=np.float64)
+    products = np.mean(total**2) - np.mean(np.sum(np.asarray(repeats, np.float64) ** 2, axis=1))
+    return float(products / (count * (count - 1)))
+
+
+def score_repeats(estimate: Signals, repeats: Signals) -> ReferenceFree:
+    """Score each estimate by the mean of the other repeats of its clean signal.
+
+    Parameters
+    ----------
+    estimate : shape (B, R, C, V)
+        Entry [b, r] was made from repeat r alone, and from what was fitted to other data.
+    repeats : shape (B, R, C, V)
+        The noisy repeats, R > 1.
+    """
+    count = repeats.shape[1]
+    judges = (repeats.sum(axis=1, keepdims=True, dtype=np.float64) - repeats) / (count - 1)
+    spread = np.var(np.fft.rfft(repeats.astype(np.float64), axis=-1), axis=1, ddof=1).mean(axis=0)
+    return reference_free(estimate, judges, spread / (count - 1), clean_power(repeats))

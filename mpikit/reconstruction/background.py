@@ -1,0 +1,96 @@
+"""The empty-scanner signal: subtracted from measurement and system matrix alike, or from neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from mdf import File
+from mpikit.errors import InputError
+from mpikit.events import Event, Finding, Warned
+
+Background = Literal["auto", "static", "none"]
+State = Literal["corrected", "frames", "simulated", "unknown"]
+
+WORDS: dict[State, str] = {
+    "corrected": "is background-corrected already",
+    "frames": "has background frames",
+    "simulated": "is a simulation without background frames, taken as free of background",
+    "unknown": "has no background frames and is not background-corrected",
+}
+
+
+def background_state(file: File) -> State:
+    """Say what is known about the empty-scanner signal in a file."""
+    if file.value("/measurement/isBackgroundCorrected"):
+        return "corrected"
+    if np.any(file.is_background):
+        return "frames"
+    return "simulated" if file.experiment.is_simulation else "unknown"
+
+
+def plan_background(
+    files: dict[str, State],
+    wanted: Background,
+    *,
+    allow_mismatch: bool = False,
+    tell: Callable[[Event], None],
+) -> set[str]:
+    """Decide from which files the mean of their background frames is subtracted.
+
+    A file that is corrected already is never corrected again. All files end up free of the background, or
+    all keep it.
+
+    Parameters
+    ----------
+    files : dict
+        State of each file by the name that messages use.
+    wanted : {"auto", "static", "none"}
+        "auto" is "static" where that is possible, else "none" with a warning.
+    allow_mismatch : bool
+        With "none": go on although one file is corrected and another is not.
+    tell : callable
+
+    Returns
+    -------
+    set of str
+        Names of the files to correct.
+
+    Raises
+    ------
+    InputError
+        When the wanted mode would treat the files differently.
+    """
+    states = set(files.values())
+    subtract = {name for name, state in files.items() if state == "frames"}
+    if wanted == "none":
+        subtract = set()
+        if "corrected" in states and states & {"frames", "unknown"}:
+            _refuse(files, allow_mismatch, tell, hint="use --background static, or --allow-mismatch to go on")
+    elif "unknown" in states:
+        if wanted == "static":
+            lacking = next(name for name, state in files.items() if state == "unknown")
+            raise InputError(
+                f"{lacking} {WORDS['unknown']}, --background static cannot be done",
+                hint="use --background none, and a --min-frequency above the first drive-field harmonics",
+            )
+        subtract = set()
+        tell(Warned(f"background kept: {_described(files)}; it may show in the image"))
+    text = (
+        f"background subtracted (mean of the background frames): {', '.join(sorted(subtract)) or 'nowhere'}"
+    )
+    tell(Finding("background", sorted(subtract), text))
+    return subtract
+
+
+def _refuse(files: dict[str, State], allowed: bool, tell: Callable[[Event], None], *, hint: str) -> None:
+    text = f"the files differ in their background: {_described(files)}"
+    if not allowed:
+        raise InputError(f"{text}; expected the same for all", hint=hint)
+    tell(Warned(text))
+
+
+def _described(files: dict[str, State]) -> str:
+    return ", ".join(f"{name} {WORDS[state]}" for name, state in files.items())

@@ -1,0 +1,141 @@
+"""Whether a measurement and a system matrix belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdf import File
+from mpikit.errors import InputError
+from mpikit.events import Event, Warned
+
+TOLERANCE = 0.02  # of drive-field amplitudes and of the gradient: what a calibrated scanner reproduces
+CORRECTED = "/measurement/isTransferFunctionCorrected"
+
+
+def check_kinds(measurement: File, calibration: File) -> None:
+    """Refuse a calibration as measurement, a measurement as system matrix, and files without signal.
+
+    Raises
+    ------
+    InputError
+    """
+    if measurement.measurement is None:
+        raise InputError(
+            f"{measurement.path.name} holds no measured signal, expected /measurement/data",
+            hint="name the file that was measured or denoised, not a reconstruction",
+        )
+    if measurement.is_calibration:
+        raise InputError(
+            f"{measurement.path.name} is a calibration (a system matrix), expected a measurement",
+            hint="mpikit reconstruct MEASUREMENT --system-matrix CALIBRATION",
+        )
+    if not calibration.is_calibration or calibration.measurement is None:
+        raise InputError(
+            f"{calibration.path.name} is no system matrix: it has no calibration data",
+            hint="mpikit reconstruct MEASUREMENT --system-matrix CALIBRATION",
+        )
+
+
+def check_match(
+    measurement: File, calibration: File, *, allow_mismatch: bool, tell: Callable[[Event], None]
+) -> None:
+    """Refuse a system matrix of another sequence, scanner setting or processing state.
+
+    Raises
+    ------
+    InputError
+        Names everything that differs, with both values.
+    """
+    names = f"{measurement.path.name} and {calibration.path.name}"
+    if measurement.num_samples != calibration.num_samples:
+        raise InputError(
+            f"{names} do not match: {measurement.num_samples}, {calibration.num_samples} samples in a period",
+            hint="use the system matrix of this drive-field sequence",
+        )
+    found = differences(measurement, calibration)
+    if not found:
+        return
+    text = f"{names} do not match (measurement, system matrix): {'; '.join(found)}"
+    if not allow_mismatch:
+        raise InputError(text, hint="use the system matrix of this sequence, or --allow-mismatch to go on")
+    tell(Warned(text))
+
+
+def differences(measurement: File, calibration: File) -> list[str]:
+    """Return what differs, each as ``name value, value unit``."""
+    files = (measurement, calibration)
+    found = []
+    for name, values, unit, tolerance in (
+        ("drive frequencies", [_drive(file)[0] for file in files], "Hz", 1e-6),
+        ("drive amplitudes", [1e3 * _drive(file)[1] for file in files], "mT", TOLERANCE),
+        ("gradient", [_gradient(file) for file in files], "T/m", TOLERANCE),
+        ("sampling rate", [np.array([file.sampling_rate]) for file in files], "Hz", 1e-6),
+    ):
+        if not _close(values, tolerance):
+            found.append(f"{name} {_text(values[0])}, {_text(values[1])} {unit}")
+    for name, words in (
+        ("receive channels", [file.num_channels for file in files]),
+        ("unit", [file.acquisition.receiver.unit for file in files]),
+        ("transfer function corrected", [_yes_no(file.value(CORRECTED)) for file in files]),
+    ):
+        if words[0] != words[1]:
+            found.append(f"{name} {words[0]}, {words[1]}")
+    return found
+
+
+def check_patches(file: File) -> None:
+    """Refuse periods with different fields: patches are no repeats of each other.
+
+    Raises
+    ------
+    InputError
+    """
+    acquisition = file.acquisition
+    for name, field in (
+        ("offset field", acquisition.offset_field),
+        ("gradient", acquisition.gradient),
+        ("drive-field strength", acquisition.drivefield.strength),
+        ("drive-field phase", acquisition.drivefield.phase),
+    ):
+        if field is not None and not np.allclose(field, field[:1], rtol=1e-6, atol=1e-9):
+            raise InputError(
+                f"{file.path.name}: the {name} differs between its {len(field)} periods, "
+                "and multi-patch reconstruction is not there yet",
+                hint="reconstruct a measurement with one field setting",
+            )
+
+
+def _drive(file: File) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies (Hz) and amplitudes (T) of the active components, in the order of channels."""
+    field = file.acquisition.drivefield
+    amplitude = np.mean(field.strength, axis=0)
+    active = amplitude > 0
+    return (field.base_frequency / field.divider)[active], amplitude[active]
+
+
+def _gradient(file: File) -> NDArray[np.float64]:
+    """Diagonal and off-diagonal elements, shape (Y * 9,), T/m; empty when the file does not say."""
+    gradient = file.acquisition.gradient
+    return np.zeros(0) if gradient is None else gradient[0].ravel()
+
+
+def _close(values: Sequence[NDArray[np.float64]], tolerance: float) -> bool:
+    one, other = values
+    if one.shape != other.shape:
+        return one.size == 0 or other.size == 0
+    scale = float(np.max(np.abs(other), initial=0.0))
+    return bool(np.all(np.abs(one - other) <= tolerance * scale))
+
+
+def _text(values: NDArray[np.float64]) -> str:
+    values = values.reshape(-1, 3, 3)[0].diagonal() if values.size and values.size % 9 == 0 else values
+    return (
+        "(" + " ".join(f"{value:.6g}" for value in values) + ")" if values.size != 1 else f"{values[0]:.6g}"
+    )
+
+
+def _yes_no(flag: bool) -> str:
+    return "yes" if flag else "no"

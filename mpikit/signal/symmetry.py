@@ -1,0 +1,132 @@
+"""The symmetry of the scan: where the drive field is retraced, the particle signal is odd.
+
+Particles that follow the field at once give s(2c - t) = -s(t) about every time c at which all drive fields
+turn. Relaxation and the receive chain rotate each line by a phase that is the same for every object; it is
+fitted from the noisy data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpikit.scanner import DriveField
+
+COHERENT = 0.9  # least share of a line's power that lies on one axis
+Spectra = NDArray[np.complex128]
+
+
+def symmetry_center(drive_field: DriveField, period: int = 0) -> float | None:
+    """First time c >= 0 about which every drive field is even, or None.
+
+    The candidates are the turning points of the fastest component; all others must turn there too, within
+    1e-6 rad.
+
+    Parameters
+    ----------
+    drive_field : DriveField
+    period : int
+        Index j of the period whose phases count.
+
+    Returns
+    -------
+    float or None
+        Time in s, below half a cycle.
+    """
+    active = drive_field.amplitudes[period] > 0
+    if not active.any() or np.any(drive_field.waveforms[active] == "custom"):
+        return None
+    frequencies, phases = drive_field.frequencies[active], drive_field.phases[period][active]
+    fastest = int(np.argmax(frequencies))
+    turns = round(2 * frequencies[fastest] * drive_field.cycle)
+    first = (np.pi / 2 - phases[fastest]) / np.pi % 1
+    times = (np.arange(turns) + first) / (2 * frequencies[fastest])
+    angles = 2 * np.pi * frequencies * times[:, None] + phases - np.pi / 2
+    residue = np.abs(angles - np.pi * np.round(angles / np.pi)).max(axis=1)
+    even = np.flatnonzero(residue < 1e-6)
+    return float(times[even[0]]) if even.size else None
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """The projection on signals that are odd about c, up to one fixed phase on each line.
+
+    Parameters
+    ----------
+    angle : shape (C, K), rad
+        2π f c - θ: turning each line by it brings particle signal onto the imaginary axis.
+    holds : shape (C, K)
+        Lines on which the symmetry was found to hold; the others are left alone.
+    coherence : shape (C, K)
+        Share of the power of each line on one axis, 0 to 1; 0 where nothing was measured.
+    """
+
+    angle: NDArray[np.float64]
+    holds: NDArray[np.bool_]
+    coherence: NDArray[np.float64]
+
+    def project(self, spectra: Spectra) -> Spectra:
+        """Remove what no particle can emit, from spectra (..., C, K)."""
+        rotation = np.exp(1j * self.angle)
+        odd = 1j * (spectra * rotation).imag * rotation.conj()
+        return np.where(self.holds, odd, spectra)
+
+
+def exact_symmetry(center: float, frequencies: NDArray[np.float64], channels: int) -> Symmetry:
+    """Symmetry of an ideal scan: no relaxation, no receive chain, every line.
+
+    Parameters
+    ----------
+    center : float, s
+        See `symmetry_center`.
+    frequencies : shape (K,), Hz
+    channels : int
+        C.
+    """
+    angle = np.tile(2 * np.pi * frequencies * center, (channels, 1))
+    every = np.ones(angle.shape, bool)
+    return Symmetry(angle, every, every.astype(float))
+
+
+def fit_symmetry(
+    signals: Spectra,
+    noise: NDArray[np.float64],
+    *,
+    center: float,
+    frequencies: NDArray[np.float64],
+    detected: NDArray[np.bool_],
+) -> Symmetry:
+    """Fit the phase of each line to noisy spectra.
+
+    θ = arg(-Σ U²) / 2 with U = S exp(2πi f c), over M measurements each divided by its power. Circular noise has
+    no mean square, so it does not bias the sum.
+
+    Parameters
+    ----------
+    signals : shape (M, C, K)
+        Spectra of M clean signals, each the mean of its repeats.
+    noise : shape (C, K)
+        Expected noise power of these means.
+    center : float, s
+        See `symmetry_center`.
+    frequencies : shape (K,), Hz
+    detected : shape (C, K)
+        Lines that stand out of the noise; on the others no phase can be fitted.
+
+    Returns
+    -------
+    Symmetry
+        It holds where a detected line keeps at least nine tenths of its power on one axis.
+    """
+    turned = signals * np.exp(2j * np.pi * frequencies * center)
+    scale = np.mean(np.abs(turned) ** 2, axis=(1, 2), keepdims=True)
+    scale[scale == 0] = 1
+    squares = np.sum(turned**2 / scale, axis=0)
+    power = np.sum((np.abs(turned) ** 2 - noise) / scale, axis=0)
+    coherence = np.zeros(power.shape)
+    np.divide(np.abs(squares), power, out=coherence, where=detected & (power > 0))
+    coherence = np.minimum(coherence, 1)
+    angle = 2 * np.pi * frequencies * center - np.angle(-squares) / 2
+    return Symmetry(angle, coherence >= COHERENT, coherence)

@@ -1,0 +1,63 @@
+"""Noisy repeats as training data, and a part of them kept back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Signals = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RepeatedSignals:
+    """Groups of clean signals with equally many noisy repeats of each.
+
+    Parameters
+    ----------
+    training : sequence of shape (B, R, C, V)
+        One array for each scan, R > 1.
+    validation : sequence of shape (B, R, C, V)
+        Kept back for early stopping, no repeat of it in ``training``; R > 1. Empty when there is too
+        little to keep any back.
+    """
+
+    training: Sequence[Signals]
+    validation: Sequence[Signals]
+
+
+def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedSignals:
+    """Keep a part of the repeats, or of the clean signals, back for early stopping.
+
+    Two or more repeats of each clean signal; or, with fewer than eight repeats of ten clean signals or more,
+    some of these whole. A group with fewer than four repeats of fewer than ten signals is all training.
+
+    Parameters
+    ----------
+    groups : sequence of shape (B, R, C, V)
+        Noisy repeats; groups with R = 1 teach nothing and are left out.
+    share : float
+        Part to keep back.
+
+    Returns
+    -------
+    RepeatedSignals
+    """
+    training, validation = [], []
+    for group in groups:
+        signals, repeats = group.shape[:2]
+        if repeats < 2:
+            continue
+        if repeats < 8 and signals >= 10:
+            kept = round(share * signals)
+            training.append(group[:-kept])
+            validation.append(group[-kept:])
+        elif repeats >= 4:
+            kept = max(2, round(share * repeats))
+            training.append(group[:, :-kept])
+            validation.append(group[:, -kept:])
+        else:
+            training.append(group)
+    return RepeatedSignals(training, validation)
