@@ -23,6 +23,8 @@ from mdf.values import Values
 Frames = Literal["foreground", "background", "all"] | Sequence[int] | slice | NDArray[Any]
 Order = Literal["acquisition", "stored", "grid"]
 
+_MOST_SAMPLES = 2**27  # more in one period are not believed
+
 
 def open(path: str | Path) -> File:  # noqa: A001
     """Open an MDF file for reading; use it in a ``with`` statement.
@@ -184,8 +186,8 @@ class File(Values):
         samples = int(self.value(spec.SAMPLES))
         acquired, selection = np.arange(axes.shape[0]), None
         with reading(self.path, spec.BANDWIDTH):
-            if not (0 < bandwidth < np.inf and samples > 0):
-                raise ValueError("expected a bandwidth above 0 and at least one sample")
+            if not (0 < bandwidth < np.inf and 0 < samples < _MOST_SAMPLES):
+                raise ValueError(f"expected a bandwidth above 0 and 1 to {_MOST_SAMPLES} samples in a period")
         if self._data.dtype.kind == "c" and not self.value(spec.FOURIER):
             self._note(spec.DATA, "M02", "complex time data, the imaginary part is left out")
         if self.value(spec.PERMUTED):
@@ -311,7 +313,7 @@ class File(Values):
         if domain not in {None, "time", "frequency"}:
             raise ValueError(f"domain is {domain!r}, expected 'time' or 'frequency'")
         places = self._stored_places(frames, order)
-        with reading(self.path, spec.DATA):
+        with reading(self.path, spec.DATA), np.errstate(invalid="ignore", over="ignore"):
             signal = self._layout.read(self._data, places)
             return signal if domain is None else self._layout.to_domain(signal, domain)
 

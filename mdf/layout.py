@@ -151,18 +151,26 @@ class Layout:
             read(dataset, stored, out)
         return out
 
+    @property
+    def _converts(self) -> bool:
+        return self.conversion is not None and bool(np.any(self.conversion != (1, 0)))
+
     def _read_frames_first(self, dataset: h5py.Dataset, stored: Ints, out: Array) -> None:
         frame_bytes = int(np.prod(self.axes.shape[1:])) * dataset.dtype.itemsize
         longest = max(1, BLOCK // max(1, frame_bytes))
         everything = slice(None)
+        direct = dataset.dtype == out.dtype and not self._converts and not self.axes.squeezed
         first = 0
         while first < len(stored):
             last = first + 1
             while last < len(stored) and last - first < longest and stored[last] == stored[last - 1] + 1:
                 last += 1
             place = slice(stored[first], stored[last - 1] + 1)
-            block = self._slab(dataset, (place, everything, everything, everything))
-            out[first:last] = self._physical(block, everything)
+            if direct:
+                dataset.read_direct(out, np.s_[place], np.s_[first:last])
+            else:
+                block = self._slab(dataset, (place, everything, everything, everything))
+                out[first:last] = self._physical(block, everything)
             first = last
 
     def _read_frames_last(self, dataset: h5py.Dataset, stored: Ints, out: Array) -> None:
@@ -186,7 +194,7 @@ class Layout:
         """Apply the conversion factor to (n, J, C, some of V or K); b is the DC component of spectra."""
         if not self.is_fourier:
             block = block.real
-        if self.conversion is None or np.all(self.conversion == (1, 0)):
+        if self.conversion is None or not self._converts:
             return block
         factor, offset = self.conversion.T[:, :, None]
         if not self.is_fourier:

@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 import mdf
+from mpikit.device import choose_device
 from mpikit.errors import InputError, NumericalError, PluginError
 from mpikit.events import Event, Finding, silent
 from mpikit.files import check_output
 from mpikit.judging import Holdout, Score, hold_out, judge, judge_noisy
-from mpikit.device import choose_device
 from mpikit.models import Card, load_model, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
 from mpikit.provenance import HISTORY, REPEATS, append_history, run_record
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Repeats, Scan
-from mpikit.scan_file import read_scan
+from mpikit.scan_file import EMPTY_LINES, read_scan
+
+FOURIER = "/measurement/isFourierTransformed"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,12 @@ class DenoisedFile:
 
 
 def denoise_scan(
-    scan: Scan, offer: Offer[Denoiser], options: BaseModel, *, run: Run, state: Mapping[str, Any] | None = None
+    scan: Scan,
+    offer: Offer[Denoiser],
+    options: BaseModel,
+    *,
+    run: Run,
+    state: Mapping[str, Any] | None = None,
 ) -> Denoised:
     """Fit a method to a part of a scan, judge it by the rest, and denoise all of it.
 
@@ -93,7 +100,9 @@ def denoise_scan(
     """
     denoiser = offer.record
     if not np.isfinite(scan.signal).all() or not np.isfinite(scan.background).all():
-        raise InputError(f"{scan.name}: the signal has values that are no numbers", hint="repair the file first")
+        raise InputError(
+            f"{scan.name}: the signal has values that are no numbers", hint="repair the file first"
+        )
     refuse_if_missing(scan, offer, options)
     free = denoiser.frees_from_background(scan, options)
     holdout = hold_out(scan)
@@ -118,7 +127,9 @@ def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) ->
         lacking = offer.record.missing(scan, options)
     if lacking is None:
         return
-    others = [other.record.name for other in _ours() if other.record.missing(scan, other.record.options()) is None]
+    others = [
+        other.record.name for other in _ours() if other.record.missing(scan, other.record.options()) is None
+    ]
     raise InputError(
         f"{scan.name} lacks {lacking}, which {offer.record.name} needs",
         hint=f"methods that would work: {', '.join(others) or 'none of those installed'}",
@@ -148,7 +159,12 @@ def _simple_scores(
     for offer in _ours():
         denoiser, options = offer.record, offer.record.options()
         comparable = denoiser.frees_from_background(scan, options) == without_background
-        if denoiser.learned or denoiser.name == chosen.name or not comparable or denoiser.missing(scan, options):
+        if (
+            denoiser.learned
+            or denoiser.name == chosen.name
+            or not comparable
+            or denoiser.missing(scan, options)
+        ):
             continue
         method, quiet = denoiser.build(options), replace(run, tell=silent, checkpoint=None)
         method.fit([holdout.fitting], run=quiet)
@@ -157,7 +173,7 @@ def _simple_scores(
     return tuple(sorted(scores, key=lambda score: -score.figures.snr_db))
 
 
-def denoise_file(
+def denoise_file(  # noqa: PLR0913 - as many arguments as the command has options
     source: Path,
     *,
     method: str,
@@ -275,7 +291,8 @@ def _from_model(
 ) -> tuple[BaseModel, dict[str, NDArray[Any]]]:
     if parameters:
         raise InputError(
-            f"the options of a fitted model are in {model.name}", hint="leave out --param, or leave out --model"
+            f"the options of a fitted model are in {model.name}",
+            hint="leave out --param, or leave out --model",
         )
     card, state = load_model(Path(model))
     if card.method != offer.record.name:
@@ -286,7 +303,9 @@ def _from_model(
     try:
         return offer.record.options.model_validate(dict(card.options)), state
     except ValueError as error:
-        raise InputError(f"the options in the model file {model.name} are not those of {card.method}") from error
+        raise InputError(
+            f"the options in the model file {model.name} are not those of {card.method}"
+        ) from error
 
 
 def _describe_repeats(scan: Scan, *, asked: bool) -> Finding:
@@ -326,15 +345,38 @@ def _write(
     with mdf.open(source) as file:
         contents = file.contents()
         stored = by_time[file.frame_index("all", order="stored")]
-        if file.measurement.is_fourier_transformed:
+        if contents[FOURIER]:
             stored = np.fft.rfft(stored, axis=-1)[..., file.stored_lines].astype(np.complex64)
         contents.pop("/acquisition/receiver/dataConversionFactor", None)
-        for generated in ("/version", "/uuid", "/time"):
-            contents.pop(generated, None)
         if result.without_background:
             contents["/measurement/isBackgroundCorrected"] = 1
-        user = {HISTORY: append_history(_text(file.user_value(HISTORY)), record), REPEATS: scan.repeats}
+        user: dict[str, Any] = {
+            HISTORY: append_history(_text(file.user_value(HISTORY)), record),
+            REPEATS: scan.repeats,
+        }
+        emptied = emptied_lines(scan.signal, result.signal)
+        if emptied.any():
+            user[EMPTY_LINES] = emptied.astype(np.int8)
         mdf.write(output, contents, stored, user=user, copy_user_from=file, overwrite=overwrite)
+
+
+def emptied_lines(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Find the lines on which a method left nothing, (C, K), in signals of shape (N, J, C, V).
+
+    Whoever reconstructs must not take them for measured zeros.
+    """
+    power = [_line_power(signal) for signal in (before, after)]
+    # what is left of an emptied line is the rounding of its neighbours
+    rounding = np.finfo(np.float32).eps ** 2 * power[1].max(axis=-1, keepdims=True)
+    emptied: NDArray[np.bool_] = power[1] <= 1e-6 * power[0] + rounding
+    return emptied
+
+
+def _line_power(signal: NDArray[np.float32]) -> NDArray[np.float64]:
+    total = np.zeros((signal.shape[2], signal.shape[3] // 2 + 1))
+    for frame in signal:  # one frame at a time bounds the memory
+        total += np.mean(np.abs(np.fft.rfft(frame.astype(np.float64), axis=-1)) ** 2, axis=0)
+    return total / max(len(signal), 1)
 
 
 def _text(value: object) -> str | None:

@@ -78,7 +78,7 @@ def _version(name: str) -> str | None:
 def _threads() -> dict[str, int]:
     """Threads of each numerical library that is loaded once NumPy and SciPy are."""
     import scipy.linalg  # noqa: F401 - loads its BLAS
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_info
 
     return {pool["prefix"]: pool["num_threads"] for pool in threadpool_info()}
 

@@ -1,7 +1,8 @@
 """Judge a method by repeats that it has not seen: reference-free scores, cross-fitted.
 
 No repeat is both judge and input, or judge and training target, of one score (denoising without clean data
-is easily fooled otherwise).
+is easily fooled otherwise). The background frames are shared out too: the noise of a background that was
+subtracted from estimate and judge alike would be taken for signal.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.metrics import ReferenceFree, clean_power, reference_free, score_repeats
+from mpikit.metrics import ReferenceFree, judge_by, score_repeats
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics, stack_repeats, subtract_background
+from mpikit.signal.background import background_blocks, shared_background_noise
 
 MANY = 10  # clean signals from which on some can be held out whole
 PLENTY = 8  # repeats from which on some of each can be held out without loss
@@ -43,7 +45,8 @@ def hold_out(scan: Scan, *, share: float = 0.2) -> Holdout:
     """Hold a part of a scan out, spread evenly over its time.
 
     Some repeats of each clean signal, at least two; or, when there are fewer than eight repeats but ten
-    clean signals, some of these with all their repeats. Two repeats at least remain for the fit.
+    clean signals, some of these with all their repeats. Two repeats at least remain for the fit. Of each
+    block of background frames about half goes to either part.
 
     Parameters
     ----------
@@ -53,16 +56,33 @@ def hold_out(scan: Scan, *, share: float = 0.2) -> Holdout:
     """
     signals, repeats = stack_repeats(scan.signal, scan.repeats).shape[:2]
     frames, periods = scan.signal.shape[:2]
+    fitting, judging = _share_background(scan)
     if 2 <= repeats < PLENTY and signals >= MANY and scan.repeats == "periods":
         held = _spread(frames, round(share * frames))
-        return Holdout(take_frames(scan, ~held), take_frames(scan, held), shared=False)
+        return Holdout(take_frames(fitting, ~held), take_frames(judging, held), shared=False)
     along_periods = scan.repeats == "periods" or (scan.repeats == "both" and frames < periods)
     length = periods if along_periods else frames
     count = max(2, round(share * length))
     if repeats < 2 or length - count < 2:
         return Holdout(scan, None, shared=False)
     held, take = _spread(length, count), take_periods if along_periods else take_frames
-    return Holdout(take(scan, ~held), take(scan, held), shared=True)
+    return Holdout(take(fitting, ~held), take(judging, held), shared=True)
+
+
+def _share_background(scan: Scan) -> tuple[Scan, Scan]:
+    """Give the first half of each block to the fit, the rest to the judges; a block of one serves both."""
+    blocks = background_blocks(scan) if len(scan.background) else []
+    halves = [(len(block) + 1) // 2 for block in blocks]
+    fitting = [block[:half] for block, half in zip(blocks, halves, strict=True)]
+    judging = [block[half:] if len(block) > 1 else block for block, half in zip(blocks, halves, strict=True)]
+    return _with_background(scan, fitting), _with_background(scan, judging)
+
+
+def _with_background(scan: Scan, blocks: list[NDArray[np.intp]]) -> Scan:
+    if not blocks:
+        return scan
+    kept = np.concatenate(blocks)
+    return replace(scan, background=scan.background[kept], background_index=scan.background_index[kept])
 
 
 def _spread(length: int, count: int) -> NDArray[np.bool_]:
@@ -110,16 +130,36 @@ class Score:
     periods_used: int
 
 
+@dataclass(frozen=True)
+class _Judges:
+    """Noisy repeats (B, R, C, V) to judge by, and the noise that they have in common."""
+
+    repeats: NDArray[np.float32]
+    common_noise: NDArray[np.float64]
+    line_power: NDArray[np.float64]
+
+
+def _judges(scan: Scan, *, without_background: bool) -> _Judges:
+    cleared = subtract_background(scan) if without_background else scan
+    noise = noise_statistics(cleared).line_power
+    common = shared_background_noise(cleared) * noise
+    return _Judges(stack_repeats(cleared.signal, cleared.repeats), common, noise)
+
+
 def judge_noisy(holdout: Holdout, *, without_background: bool) -> Score | None:
     """Score the data as they are, or with the background subtracted; None without held-out repeats."""
     if holdout.judging is None:
         return None
-    judging = subtract_background(holdout.judging) if without_background else holdout.judging
-    repeats = stack_repeats(judging.signal, judging.repeats)
-    return Score("noisy", score_repeats(repeats, repeats), 1)
+    judges = _judges(holdout.judging, without_background=without_background)
+    inputs = _with_background_of(holdout.judging, holdout.fitting)
+    cleared = subtract_background(inputs) if without_background else inputs
+    estimate = stack_repeats(cleared.signal, cleared.repeats)
+    return Score("noisy", score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
 
 
-def judge(denoiser: Denoiser, method: Method, holdout: Holdout, *, without_background: bool, run: Run) -> Score | None:
+def judge(
+    denoiser: Denoiser, method: Method, holdout: Holdout, *, without_background: bool, run: Run
+) -> Score | None:
     """Score a method that was fitted to the fitting part of a scan.
 
     Parameters
@@ -138,26 +178,32 @@ def judge(denoiser: Denoiser, method: Method, holdout: Holdout, *, without_backg
     """
     if holdout.judging is None:
         return None
-    inputs, judging = (holdout.judging, holdout.judging)
-    if denoiser.pools:
-        parts = _pooled_parts(holdout)
-        if parts is None:
-            return None
-        inputs, judging = parts
+    parts = _pooled_parts(holdout) if denoiser.pools else (holdout.judging, holdout.judging)
+    if parts is None:
+        return None
+    inputs = _with_background_of(parts[0], holdout.fitting)
+    judges = _judges(parts[1], without_background=without_background)
     estimate = stack_repeats(method.denoise(inputs, run=run), inputs.repeats)
-    cleared = subtract_background(judging) if without_background else judging
-    repeats = stack_repeats(cleared.signal, cleared.repeats)
     if not denoiser.pools:
-        return Score(denoiser.name, score_repeats(estimate, repeats), 1)
-    count = repeats.shape[1]
-    noise = noise_statistics(cleared).line_power / count
-    mean = repeats.mean(axis=1, keepdims=True, dtype=np.float64)
-    figures = reference_free(estimate[:, :1], mean, noise, clean_power(repeats))
-    return Score(denoiser.name, figures, stack_repeats(inputs.signal, inputs.repeats).shape[1])
+        return Score(
+            denoiser.name, score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1
+        )
+    count = judges.repeats.shape[1]
+    mean = judges.repeats.mean(axis=1, keepdims=True, dtype=np.float64)
+    noise = judges.line_power / count + judges.common_noise
+    figures = judge_by(estimate[:, :1], mean, judges.repeats, noise, judges.common_noise)
+    return Score(denoiser.name, figures, estimate.shape[1])
+
+
+def _with_background_of(scan: Scan, other: Scan) -> Scan:
+    """Return the scan with the background frames that the fit may use, where those fit its periods."""
+    if other.background.shape[1:] != scan.background.shape[1:]:
+        return scan
+    return replace(scan, background=other.background, background_index=other.background_index)
 
 
 def _pooled_parts(holdout: Holdout) -> tuple[Scan, Scan] | None:
-    """Inputs and judges for a method that uses all repeats of a period at once."""
+    """Choose inputs and judges for a method that uses all repeats of a period at once."""
     judging = holdout.judging
     if judging is None:
         return None

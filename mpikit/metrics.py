@@ -128,7 +128,9 @@ def clean_power(repeats: Signals) -> float:
     return float(products / (count * (count - 1)))
 
 
-def score_repeats(estimate: Signals, repeats: Signals) -> ReferenceFree:
+def score_repeats(
+    estimate: Signals, repeats: Signals, *, common_noise: NDArray[np.float64] | float = 0.0
+) -> ReferenceFree:
     """Score each estimate by the mean of the other repeats of its clean signal.
 
     Parameters
@@ -137,8 +139,26 @@ def score_repeats(estimate: Signals, repeats: Signals) -> ReferenceFree:
         Entry [b, r] was made from repeat r alone, and from what was fitted to other data.
     repeats : shape (B, R, C, V)
         The noisy repeats, R > 1.
+    common_noise : shape (C, K) or 0
+        Noise power on each line that all repeats have in common, and that the estimates have not seen: that
+        of a background which was subtracted from all.
     """
     count = repeats.shape[1]
     judges = (repeats.sum(axis=1, keepdims=True, dtype=np.float64) - repeats) / (count - 1)
     spread = np.var(np.fft.rfft(repeats.astype(np.float64), axis=-1), axis=1, ddof=1).mean(axis=0)
-    return reference_free(estimate, judges, spread / (count - 1), clean_power(repeats))
+    return judge_by(estimate, judges, repeats, spread / (count - 1) + common_noise, common_noise)
+
+
+def judge_by(
+    estimate: Signals,
+    judges: Signals,
+    repeats: Signals,
+    judge_noise: NDArray[np.float64],
+    common_noise: NDArray[np.float64] | float,
+) -> ReferenceFree:
+    """`reference_free` with the clean power taken from the repeats, less what noise they have in common."""
+    samples = repeats.shape[-1]
+    channels = repeats.shape[-2]
+    common = np.sum(np.zeros_like(judge_noise) + common_noise, axis=0) @ line_weights(samples)
+    power = clean_power(repeats) - common / (samples**2 * channels)
+    return reference_free(estimate, judges, judge_noise, power)

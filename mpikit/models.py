@@ -63,7 +63,7 @@ def save_model(path: Path, card: Card, state: Mapping[str, NDArray[Any]], *, ove
     from safetensors.numpy import save
 
     header = {"format": FORMAT, "format_version": str(VERSION), "card": json.dumps(asdict(card))}
-    tensors = {name: np.ascontiguousarray(value) for name, value in state.items()}
+    tensors = {name: np.asarray(value, order="C") for name, value in state.items()}
     write_atomically(path, save(tensors, metadata=header), overwrite=overwrite)
 
 
@@ -95,7 +95,8 @@ def load_model(path: Path) -> tuple[Card, dict[str, NDArray[Any]]]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{path.name} cannot be read as a model file: {error}", hint="a model file is made by --save-model"
+            f"{path.name} cannot be read as a model file: {error}",
+            hint="a model file is made by --save-model",
         ) from error
     return _read_card(path, header), state
 

@@ -17,6 +17,7 @@ from mpikit.scan import Corrections, Repeats, Scan
 from mpikit.scanner import DriveField, SelectionField
 
 STORED_LINES = "/_mpikit/stored_lines"
+EMPTY_LINES = "/_mpikit/empty_lines"  # (C, K): 1 where a denoiser left nothing, which is no measured zero
 
 
 def read_scan(path: str | Path, *, repeats: Repeats | None = None) -> Scan:

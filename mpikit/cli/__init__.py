@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mpikit.cli.demo import demo
 from mpikit.cli.denoise import denoise
 from mpikit.cli.doctor import doctor
 from mpikit.cli.info import info
@@ -74,6 +75,7 @@ def mpikit(
     """Denoise and reconstruct Magnetic Particle Imaging (MPI) data."""
 
 
+app.command("demo")(demo)
 app.command("denoise")(denoise)
 app.command("doctor")(doctor)
 app.command("info")(info)

@@ -13,6 +13,7 @@ from mpikit.cli.plugins import denoiser_names
 if TYPE_CHECKING:
     from mpikit.denoise import Denoised
     from mpikit.judging import Score
+    from mpikit.scan import Repeats
 
 
 class RepeatsChoice(StrEnum):
@@ -24,11 +25,13 @@ class RepeatsChoice(StrEnum):
     none = "none"
 
 
-def denoise(
+def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has options
     source: Annotated[Path, typer.Argument(metavar="FILE", help="MDF file to denoise.", show_default=False)],
     method: Annotated[
         str,
-        typer.Option("--method", "-m", help="Denoiser to use.", autocompletion=denoiser_names, show_default=False),
+        typer.Option(
+            "--method", "-m", help="Denoiser to use.", autocompletion=denoiser_names, show_default=False
+        ),
     ] = "",
     output: Annotated[
         Path | None,
@@ -38,10 +41,14 @@ def denoise(
         list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
     ] = None,
     model: Annotated[Path | None, typer.Option("--model", help="Use this fitted model, fit nothing.")] = None,
-    save_model: Annotated[Path | None, typer.Option("--save-model", help="Keep the fitted model here.")] = None,
+    save_model: Annotated[
+        Path | None, typer.Option("--save-model", help="Keep the fitted model here.")
+    ] = None,
     repeats: Annotated[
         RepeatsChoice | None,
-        typer.Option("--repeats", help="Along which axis the same signal was measured again [default: found out]."),
+        typer.Option(
+            "--repeats", help="Along which axis the same signal was measured again [default: found out]."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
@@ -49,7 +56,9 @@ def denoise(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every score of the training.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every score of the training.")
+    ] = False,
 ) -> None:
     """Denoise the signals of an MDF file.
 
@@ -60,14 +69,18 @@ def denoise(
 
     if not method:
         raise UsageError(
-            "which method? expected --method NAME", hint=f"there are {', '.join(sorted(registry().denoisers))}"
+            "which method? expected --method NAME",
+            hint=f"there are {', '.join(sorted(registry().denoisers))}",
         )
     from mpikit.cli.console import listener, say, show_json
     from mpikit.denoise import denoise_file, plan, score_table
 
-    parameters, asked = tuple(param or ()), repeats.value if repeats else None
+    parameters = tuple(param or ())
+    asked: Repeats | None = repeats.value if repeats else None
     if dry_run:
-        show_json(plan(source, method=method, parameters=parameters, output=output, model=model, repeats=asked))
+        show_json(
+            plan(source, method=method, parameters=parameters, output=output, model=model, repeats=asked)
+        )
         return
     with listener(method, quiet=quiet, verbose=verbose) as tell:
         done = denoise_file(
@@ -92,13 +105,14 @@ def denoise(
             }
         )
     elif not quiet:
-        _show_scores(done.result)
+        show_scores(done.result)
     if not quiet:
         say(f"wrote {done.path}")
         say(f"to see the image: mpikit reconstruct {done.path} --system-matrix SM.mdf")
 
 
-def _show_scores(result: Denoised) -> None:
+def show_scores(result: Denoised) -> None:
+    """Show the reference-free figures beside those of the best simple methods, and say which is better."""
     from mpikit.cli.console import say, show_table
 
     if result.before is None or result.after is None:
@@ -107,9 +121,9 @@ def _show_scores(result: Denoised) -> None:
     best = result.simple[:1]
     rows = [_row("before (noisy)", result.before), _row(f"after ({result.after.method})", result.after)]
     rows += [_row(f"best simple ({score.method})", score) for score in best]
-    one_period = [score for score in result.simple if score.periods_used == 1]
-    if one_period and one_period[:1] != best:
-        rows.append(_row(f"best simple from one period ({one_period[0].method})", one_period[0]))
+    one_period = tuple(score for score in result.simple if score.periods_used == 1)[:1]
+    if one_period != best:
+        rows += [_row(f"best simple from one period ({score.method})", score) for score in one_period]
     show_table(("signal", "reference-free SNR", "standard error", "periods used"), rows, right=(1, 2, 3))
     for score in best:
         _say_if_worse(result.after, score)
@@ -125,10 +139,17 @@ def _row(name: str, score: Score) -> tuple[str, str, str, str]:
 def _say_if_worse(after: Score, simple: Score) -> None:
     from mpikit.cli.console import say
 
-    if after.figures.snr_db >= simple.figures.snr_db:
+    lost = after.figures.error - simple.figures.error
+    if lost <= 0:
         return
-    why = f", which uses {simple.periods_used} periods for one" if simple.periods_used > after.periods_used else ""
+    doubt = max(after.figures.uncertainty, simple.figures.uncertainty)
+    verdict = "worse here than" if lost > 2 * doubt else "not better here (within two standard errors) than"
+    why = (
+        f", which uses {simple.periods_used} periods for one"
+        if simple.periods_used > after.periods_used
+        else ""
+    )
     say(
-        f"{after.method} is worse here than the simple method {simple.method}{why}: "
+        f"{after.method} is {verdict} the simple method {simple.method}{why}: "
         f"{after.figures.snr_db:.1f} dB against {simple.figures.snr_db:.1f} dB"
     )

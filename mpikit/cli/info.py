@@ -269,8 +269,8 @@ def in_words(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     simulated = " (simulated)" if facts["is_simulation"] else ""
     lines = [
         ("file", facts["file"]),
-        ("kind", f"{facts['kind']}{simulated}, MDF {facts['version']}, {facts['time']}"),
-        ("study", f"{facts['study']} / {facts['experiment']}: {facts['subject']}"),
+        ("kind", f"{facts['kind']}{simulated}, MDF {facts['version']}, {facts['time'] or '?'}"),
+        ("study", f"{facts['study'] or '?'} / {facts['experiment'] or '?'}: {facts['subject'] or '?'}"),
         ("scanner", ", ".join(filter(None, [scanner["name"], scanner["topology"], scanner["facility"]]))),
         *[("tracer", _tracer_in_words(tracer)) for tracer in facts["tracer"]],
         *_sequence_in_words(facts["sequence"]),
@@ -328,12 +328,11 @@ def _signal_in_words(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     stored = sampling["stored_components"]
     part = f", {stored} of {sampling['components']} components" if stored != sampling["components"] else ""
     done = [name.replace("_", " ") for name, on in facts["corrections"].items() if on]
-    averages = facts["sequence"]["averages"]
+    averages = facts["sequence"]["averages"] or 1
+    averaged = f"; {averages} averages" if averages > 1 else ""
+    count = f"{frames['foreground']} foreground, {frames['background']} background"
     return [
-        (
-            "frames",
-            f"{frames['foreground']} foreground, {frames['background']} background; {averages} averages",
-        ),
+        ("frames", f"{count}{averaged}"),
         ("data", f"({shape}) {data['type']}, {data['domain']} domain{part}"),
         (
             "sampling",

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, solve_triangular
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Event, Step, silent
@@ -262,8 +262,11 @@ class _Solver:
         """Pass over all rows once; return the norm of the residuals met."""
         # Frames are independent: own threads on groups of frames, each with a single-threaded BLAS, do not
         # collapse when another process keeps a core busy, as spinning BLAS threads do.
-        with self._threads.limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(self._groups)) as pool:
-            return float(np.sqrt(sum(pool.map(self._sweep, self._groups))))
+        with self._threads.limit(limits=1, user_api="blas"):
+            if len(self._groups) == 1:
+                return float(np.sqrt(self._sweep(self._groups[0])))
+            with ThreadPoolExecutor(len(self._groups)) as pool:
+                return float(np.sqrt(sum(pool.map(self._sweep, self._groups))))
 
     @np.errstate(over="ignore", invalid="ignore")  # `kaczmarz_sweeps` looks at the result
     def _sweep(self, group: _Group) -> float:

@@ -57,6 +57,7 @@ def select_rows(
     frequencies: NDArray[np.float64],
     *,
     channels: int,
+    emptied: NDArray[np.bool_] | None = None,
     min_frequency: float = 0.0,
     max_frequency: float | None = None,
     snr: NDArray[np.float64] | None = None,
@@ -71,6 +72,8 @@ def select_rows(
     frequencies : shape (K,), Hz
     channels : int
         Receive channels C that both have.
+    emptied : shape (C, K), optional
+        Lines that a denoiser emptied.
     min_frequency, max_frequency : float, Hz
         Band, both ends included.
     snr : shape (C, K), optional
@@ -82,8 +85,10 @@ def select_rows(
     InputError
         When no row is left; it says how many rows each filter removed.
     """
-    filters: dict[str, NDArray[np.bool_]] = {
-        "not stored in both files": stored,
+    filters: dict[str, NDArray[np.bool_]] = {"not stored in both files": stored}
+    if emptied is not None:
+        filters["emptied by denoising"] = ~emptied
+    filters |= {
         f"below {min_frequency:g} Hz": frequencies >= min_frequency,
     }
     if max_frequency is not None:

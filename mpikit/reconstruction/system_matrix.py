@@ -16,7 +16,7 @@ from mpikit.reconstruction.background import background_state, plan_background
 from mpikit.reconstruction.match import check_kinds, check_match, check_patches
 from mpikit.reconstruction.options import Kaczmarz
 from mpikit.reconstruction.selection import Rows, select_rows
-from mpikit.scan_file import STORED_LINES
+from mpikit.scan_file import EMPTY_LINES, STORED_LINES
 
 Ints = NDArray[np.int64]
 
@@ -118,6 +118,7 @@ def _rows(measurement: File, calibration: File, options: Kaczmarz, tell: Callabl
         _stored(measurement) & _stored(calibration),
         frequencies,
         channels=channels,
+        emptied=_emptied(measurement, channels, len(frequencies)),
         min_frequency=options.min_frequency,
         max_frequency=options.max_frequency,
         snr=snr,
@@ -126,6 +127,12 @@ def _rows(measurement: File, calibration: File, options: Kaczmarz, tell: Callabl
     total = channels * len(frequencies)
     tell(Finding("rows", len(rows), f"{len(rows)} of {total} rows (frequency, channel) are used"))
     return rows
+
+
+def _emptied(measurement: File, channels: int, lines: int) -> NDArray[np.bool_] | None:
+    """Lines that a denoiser emptied, shape (C, K): they say nothing of the object, zero least of all."""
+    said = np.asarray(measurement.user_value(EMPTY_LINES))
+    return said[:channels] != 0 if said.ndim == 2 and said.shape[1] == lines else None
 
 
 def _snr(calibration: File, channels: int, lines: int) -> NDArray[np.float64] | None:

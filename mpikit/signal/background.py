@@ -23,8 +23,8 @@ def background_blocks(scan: Scan) -> list[NDArray[np.intp]]:
     return np.split(order, breaks)
 
 
-def background_at(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Empty-scanner signal at given places in the order of acquisition.
+def background_weights(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much each background frame counts at given places in the order of acquisition.
 
     Each block of consecutive background frames becomes its mean; between the centres of two blocks the
     signal is interpolated linearly, before the first and after the last it is constant.
@@ -38,7 +38,8 @@ def background_at(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float64]:
 
     Returns
     -------
-    shape (n, J, C, V), unit of the scan
+    shape (n, E)
+        Each row sums to 1.
 
     Raises
     ------
@@ -49,13 +50,23 @@ def background_at(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float64]:
         raise ValueError("the scan has no background frame")
     blocks = background_blocks(scan)
     centres = np.array([scan.background_index[block].mean() for block in blocks])
-    means = np.stack([scan.background[block].mean(axis=0, dtype=np.float64) for block in blocks])
+    means = np.zeros((len(blocks), len(scan.background)))
+    for row, block in zip(means, blocks, strict=True):
+        row[block] = 1 / len(block)
     if len(blocks) == 1:
         return np.repeat(means, len(index), axis=0)
     left = np.clip(np.searchsorted(centres, index, side="right") - 1, 0, len(centres) - 2)
-    share = np.clip((index - centres[left]) / np.diff(centres)[left], 0, 1)[:, None, None, None]
+    share = np.clip((index - centres[left]) / np.diff(centres)[left], 0, 1)[:, None]
     between: NDArray[np.float64] = (1 - share) * means[left] + share * means[left + 1]
     return between
+
+
+def background_at(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Empty-scanner signal at given places in the order of acquisition, (n, J, C, V) for an index of (n,).
+
+    See `background_weights`.
+    """
+    return np.tensordot(background_weights(scan, index), scan.background.astype(np.float64), axes=1)
 
 
 def subtract_background(scan: Scan) -> Scan:
@@ -72,3 +83,26 @@ def subtract_background(scan: Scan) -> Scan:
         background=(scan.background - background_at(scan, scan.background_index)).astype(np.float32),
         corrections=replace(scan.corrections, background=True),
     )
+
+
+def shared_background_noise(scan: Scan) -> float:
+    """Noise that a subtracted background left in all repeats of a clean signal alike.
+
+    Frames that repeat lose nearly the same background, so its noise is in their mean as well, and their
+    spread does not show it. Periods that repeat lose different ones.
+
+    Parameters
+    ----------
+    scan : Scan
+
+    Returns
+    -------
+    float
+        Power relative to the noise of one period; 0 when nothing was subtracted.
+    """
+    subtracted = scan.corrections.background and len(scan.background) > 0
+    if not subtracted or scan.repeats not in ("frames", "both"):
+        return 0.0
+    weights = background_weights(scan, scan.foreground_index).mean(axis=0)
+    periods = scan.signal.shape[1] if scan.repeats == "both" else 1
+    return float(np.sum(weights**2)) / periods

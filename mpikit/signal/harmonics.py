@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpikit.errors import InputError
 from mpikit.scan import Scan
+from mpikit.signal.background import shared_background_noise
 from mpikit.signal.noise import noise_statistics
 from mpikit.signal.stacks import stack_repeats
 from mpikit.signal.symmetry import Symmetry, exact_symmetry, fit_symmetry, symmetry_center
@@ -164,7 +165,8 @@ def _mean_spectra(scan: Scan) -> tuple[Spectra, NDArray[np.float64], int]:
     chosen = np.unique(np.linspace(0, len(stacked) - 1, min(len(stacked), MOST_SIGNALS)).astype(int))
     means = stacked[chosen].mean(axis=1, dtype=np.float64)
     noise = noise_statistics(scan)
-    return np.fft.rfft(means, axis=-1), noise.line_power / stacked.shape[1], noise.freedom
+    share = 1 / stacked.shape[1] + shared_background_noise(scan)
+    return np.fft.rfft(means, axis=-1), noise.line_power * share, noise.freedom
 
 
 def _exact_or_refuse(
@@ -175,13 +177,18 @@ def _exact_or_refuse(
     keep: NDArray[np.bool_],
 ) -> Symmetry:
     if center is None:
-        raise InputError("the drive field is not retraced, so the scan has no symmetry", hint="use symmetry=off")
+        raise InputError(
+            "the drive field is not retraced, so the scan has no symmetry", hint="use symmetry=off"
+        )
     exact = exact_symmetry(center, frequencies, len(keep))
     power = np.sum(np.abs(signals * keep) ** 2)
-    lost = np.sum(np.abs((signals - exact.project(signals)) * keep) ** 2) - len(signals) * np.sum(noise * keep) / 2
+    lost = (
+        np.sum(np.abs((signals - exact.project(signals)) * keep) ** 2)
+        - len(signals) * np.sum(noise * keep) / 2
+    )
     if lost > 0.1 * power:
         raise InputError(
-            f"the scan is not odd about its turning point: {100 * lost / power:.0f} % of the signal would be lost",
+            f"the scan is not odd about its turning point, {100 * lost / power:.0f} % of it would be lost",
             hint="use symmetry=fit, which fits the phase of each line",
         )
     return exact

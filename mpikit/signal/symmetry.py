@@ -100,8 +100,8 @@ def fit_symmetry(
 ) -> Symmetry:
     """Fit the phase of each line to noisy spectra.
 
-    θ = arg(-Σ U²) / 2 with U = S exp(2πi f c), over M measurements each divided by its power. Circular noise has
-    no mean square, so it does not bias the sum.
+    θ = arg(-Σ U²) / 2 with U = S exp(2πi f c), over M measurements each divided by its power. Circular
+    noise has no mean square, so it does not bias the sum.
 
     Parameters
     ----------

@@ -20,7 +20,8 @@ class HarmonicOptions(BackgroundOptions):
 
     false_alarm: float = Field(1e-3, gt=0, lt=1, description="Probability with which a line of noise is kept")
     symmetry: Literal["fit", "exact", "off"] = Field(
-        "fit", description="Project on the symmetry of the scan: with fitted phases, for an ideal scan, or not"
+        "fit",
+        description="Project on the symmetry of the scan: with fitted phases, for an ideal scan, or not",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -64,7 +64,7 @@ def train(
         first, second = next(batches)
         loss = objective.loss(network, first, second)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), options.clip)
         optimiser.step()
         schedule.step()
@@ -72,7 +72,8 @@ def train(
             continue
         if not np.isfinite(loss.item()):
             raise NumericalError(
-                f"training diverged at step {step}", hint="choose a smaller learning_rate, or look at the data"
+                f"training diverged at step {step}",
+                hint="choose a smaller learning_rate, or look at the data",
             )
         score = validate(network, objective, data, run=run)
         run.tell(_step(step, total, score))
@@ -87,12 +88,10 @@ def _schedule(
 ) -> torch.optim.lr_scheduler.LRScheduler:
     if options.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=options.learning_rate, total_steps=total + 1
-    )
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=options.learning_rate, total_steps=total + 1)
 
 
-def _pairs(groups: tuple[Signals, ...] | list[Signals], batch: int, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+def _pairs(groups: Sequence[Signals], batch: int, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
     """Draw two different repeats of the same clean signal, in random roles, without end."""
     tensors = [torch.from_numpy(np.ascontiguousarray(group)).to(run.device) for group in groups]
     sizes = np.array([group.shape[0] * group.shape[1] for group in groups])
@@ -123,7 +122,9 @@ def validate(
     return score_repeats(estimate, repeats)
 
 
-def apply(network: nn.Module, objective: Objective, signals: Signals, *, run: Run, batch: int = 16) -> Signals:
+def apply(
+    network: nn.Module, objective: Objective, signals: Signals, *, run: Run, batch: int = 16
+) -> Signals:
     """Denoise signals of shape (..., C, V) in batches."""
     network.eval()
     flat = signals.reshape(-1, *signals.shape[-2:])
@@ -159,7 +160,9 @@ class _Best:
 
     def finding(self, last: int) -> Finding | Warned:
         if self.score is None:
-            return Warned(f"too few repeats to keep any back: trained for {last} steps without early stopping")
+            return Warned(
+                f"too few repeats to keep any back: trained for {last} steps without early stopping"
+            )
         value = self.score.snr_db
         return Finding(
             "training",

@@ -12,9 +12,9 @@ from mpikit import Options
 class TrainingOptions(Options):
     """How to train; every learned method has these."""
 
-    steps: int = Field(500, ge=1, description="Training steps at most")
+    steps: int = Field(400, ge=1, description="Training steps at most")
     epochs: int | None = Field(None, ge=1, description="Passes over all pairs of repeats; replaces steps")
-    batch: int = Field(8, ge=1, description="Pairs of periods in one step")
+    batch: int = Field(16, ge=1, description="Pairs of periods in one step")
     learning_rate: float = Field(2e-3, gt=0, description="Largest step size of AdamW")
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW")
     schedule: Literal["one-cycle", "constant"] = Field("one-cycle", description="Course of the step size")
@@ -23,5 +23,5 @@ class TrainingOptions(Options):
     patience: int = Field(8, ge=1, description="Scores without a new best one after which training stops")
 
     def total_steps(self, pairs: int) -> int:
-        """Steps for so many disjoint pairs of repeats."""
+        """Count the steps for so many disjoint pairs of repeats."""
         return self.steps if self.epochs is None else -(-self.epochs * pairs // self.batch)

@@ -48,6 +48,9 @@ class UNetGradientDifference:
                 "no line of the spectrum stands out of the noise, there is nothing to learn from",
                 hint="raise false_alarm, or set lines=all",
             )
+        # the network puts nothing out elsewhere, where a subtracted background leaves noise in all repeats
+        seen = harmonic if self.options.project else replace(harmonic, symmetry=None)
+        data = replace(data, validation=[seen(group) for group in data.validation])
         self.harmonic = harmonic
         self.level = _levels(cleared)
         devices = [torch.cuda.current_device()] if run.device == "cuda" else []
@@ -62,13 +65,17 @@ class UNetGradientDifference:
             raise PluginError("unet-gd has not been fitted", hint="call fit, or restore a fitted state")
         self.harmonic.check(scan.signal.shape)
         self.network.to(run.device)
-        return apply(self.network, self._objective().to(run.device), clear(scan, self.options).signal, run=run)
+        return apply(
+            self.network, self._objective().to(run.device), clear(scan, self.options).signal, run=run
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, lines, phases and noise level."""
         if self.network is None or self.harmonic is None:
             return {}
-        weights = {f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        weights = {
+            f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
+        }
         return {**weights, **self.harmonic.state(), "level": self.level}
 
     def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:
@@ -108,7 +115,11 @@ class UNetGradientDifference:
 
 def _levels(scans: Sequence[Scan]) -> NDArray[np.float32]:
     """Noise of one sample of each channel, or the signal where there is no noise."""
-    noise = np.sqrt(np.mean([noise_statistics(scan).sigma ** 2 for scan in scans], axis=0))
-    signal = np.sqrt(np.mean([np.mean(scan.signal**2, axis=(0, 1, 3)) for scan in scans], axis=0))
+    noise: NDArray[np.float64] = np.sqrt(
+        np.mean([noise_statistics(scan).sigma ** 2 for scan in scans], axis=0)
+    )
+    signal: NDArray[np.float64] = np.sqrt(
+        np.mean([np.mean(scan.signal**2, axis=(0, 1, 3)) for scan in scans], axis=0)
+    )
     level = np.where(noise > 1e-6 * signal, noise, signal)
     return np.where(level > 0, level, 1).astype(np.float32)

@@ -60,12 +60,17 @@ class UNet(nn.Module):
             return [nn.Dropout(dropout), nn.PReLU(features)]
 
         self.multiple = FACTOR**LEVELS * stem_stride
+        self.shortest = (
+            kernel // 2
+        )  # circular padding cannot reach further than once around the coarsest level
         self.stem = nn.Sequential(conv(channels, features, kernel, stem_stride), *activation())
         self.encoders = nn.ModuleList()
         self.decoders = nn.ModuleList()
         for _ in range(LEVELS):
             down = conv(features, features, down_kernel, FACTOR)
-            blocks = [ResBlock(conv(features, features), conv(features, features), activation()) for _ in range(3)]
+            blocks = [
+                ResBlock(conv(features, features), conv(features, features), activation()) for _ in range(3)
+            ]
             self.encoders.append(nn.Sequential(down, *activation(), *blocks))
             twice = nn.Sequential(conv(2 * features, features), conv(features, features), nn.PReLU(features))
             self.decoders.append(twice)
@@ -80,8 +85,8 @@ class UNet(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         """Denoise periods of shape (B, C, V); any V."""
         samples = signal.shape[-1]
-        left = -samples % self.multiple // 2
-        width = samples + -samples % self.multiple
+        width = self.multiple * max(-(-samples // self.multiple), self.shortest)
+        left = (width - samples) // 2
         wrapped = torch.arange(-left, width - left, device=signal.device) % samples
         features = self.stem(signal[..., wrapped])
         skips = []

@@ -12,7 +12,7 @@ from mpikit_plugins.unet.options import UNetOptions
 
 
 class GradientDifference(nn.Module):
-    """L1 between repeats + α gradient difference + β total variation (Peng et al., equations 5 to 9).
+    """L1 between repeats, gradient difference and total variation (Peng et al., equations 5 to 9).
 
     The gradient difference is printed without an absolute value; signed, it telescopes to four samples and
     constrains nothing, so the absolute value is taken. All terms are means. The reflected signal is formed in
@@ -71,13 +71,15 @@ class GradientDifference(nn.Module):
         if self.project:
             odd = 1j * (spectrum * self.rotation).imag * self.rotation.conj()
             spectrum = torch.where(self.holds, odd, spectrum)
-        return torch.fft.irfft(spectrum, n=self.samples)
+        prepared: Tensor = torch.fft.irfft(spectrum, n=self.samples)
+        return prepared
 
     def gradient_difference(self, signal: Tensor) -> Tensor:
         """Mean |s'(t) - s'(2c - t)|: zero for a signal that is odd about the turning point c."""
         turned = torch.fft.rfft(signal) * self.rotation
         even = torch.where(self.holds, 2 * turned.real * self.rotation.conj(), torch.zeros_like(turned))
-        return self.angular * slope(torch.fft.irfft(even, n=self.samples)).abs().mean()
+        mean: Tensor = slope(torch.fft.irfft(even, n=self.samples)).abs().mean()
+        return self.angular * mean
 
 
 def slope(signal: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ from mpikit_plugins.training.options import TrainingOptions
 
 # Peng et al., Sec. III.A; the kernel is not stated there
 PAPER = {
+    "features": 48,
     "kernel": 3,
     "stem_stride": 1,
     "down_kernel": 1,
     "dropout": 0.2,
     "bias": True,
-    "residual": False,
     "lines": "all",
     "symmetry": "exact",
     "project": False,
@@ -35,13 +35,13 @@ class UNetOptions(TrainingOptions, BackgroundOptions):
     preset: Literal["mpikit", "paper"] = Field(
         "mpikit", description="mpikit: what works best; paper: as printed in Peng et al."
     )
-    features: int = Field(48, ge=1, description="Feature maps at every level of the network (C in the paper)")
+    features: int = Field(24, ge=1, description="Feature maps at every level of the network (C in the paper)")
     kernel: Literal[3, 5, 7, 9] = Field(7, description="Length of the convolutions")
     stem_stride: Literal[1, 3] = Field(3, description="Stride of the first convolution")
     down_kernel: Literal[1, 3] = Field(3, description="Length of the down-sampling convolutions (stride 3)")
     dropout: float = Field(0.0, ge=0, lt=1, description="Probability of the dropout before each PReLU")
     bias: bool = Field(False, description="Bias terms in the convolutions")
-    residual: bool = Field(True, description="The network predicts what to add to its input, not the output")
+    residual: bool = Field(False, description="The network predicts what to add to its input, not the output")
     alpha: float = Field(0.03, ge=0, description="Weight of the gradient difference")
     beta: float = Field(0.01, ge=0, description="Weight of the total variation")
     gd_scale: Literal["sample", "angular"] = Field(

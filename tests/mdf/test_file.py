@@ -250,6 +250,7 @@ class TestBadFiles:
             ("/acquisition/receiver/bandwidth", -1.0, lambda file: file.frequencies),
             ("/acquisition/receiver/numSamplingPoints", 10.5, lambda file: file.num_samples),
             ("/acquisition/receiver/numSamplingPoints", np.inf, lambda file: file.num_samples),
+            ("/acquisition/receiver/numSamplingPoints", 2**40, lambda file: file.stored_lines),
             ("/acquisition/receiver/dataConversionFactor", np.zeros((2, 2)), lambda file: file.read_signal()),
             ("/acquisition/receiver/dataConversionFactor", np.ones((3, 2)), lambda file: file.read_signal()),
             ("/measurement/isBackgroundFrame", np.zeros(4, np.int8), lambda file: file.read_signal()),

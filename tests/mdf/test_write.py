@@ -204,9 +204,12 @@ WRONG = {
     "too many frames": ({f"{A}/numFrames": 6}, "the data say 5"),
     "another number of channels": ({f"{A}/drivefield/numChannels": 3}, "numChannels is 3"),
     "a mask that is too short": ({f"{M}/isBackgroundFrame": [0, 1]}, "N = 5"),
-    "spectra that are real": ({f"{M}/isFourierTransformed": 1, f"{A}/receiver/numSamplingPoints": 10}, "float32"),
-    "a selection of time": ({f"{M}/isFrequencySelection": 1, f"{M}/frequencySelection": range(1, 7)}, "time data"),
-    "a permutation from 0": ({f"{M}/isFramePermutation": 1, f"{M}/framePermutation": range(5)}, "from 1 to 5"),
+    "spectra that are real": ({f"{M}/isFourierTransformed": 1, f"{A}/receiver/numSamplingPoints": 10},
+                              "float32"),
+    "a selection of time": ({f"{M}/isFrequencySelection": 1, f"{M}/frequencySelection": range(1, 7)},
+                            "time data"),
+    "a permutation from 0": ({f"{M}/isFramePermutation": 1, f"{M}/framePermutation": range(5)},
+                             "from 1 to 5"),
     "a permutation too much": ({f"{M}/framePermutation": [1, 2, 3, 4, 5]}, "isFramePermutation is 0"),
     "no permutation": ({f"{M}/isFramePermutation": 1}, "missing: /measurement/framePermutation"),
     "a compression": ({f"{M}/isSparsityTransformed": 1, f"{M}/sparsityTransformation": "DCT-IV",
@@ -214,7 +217,7 @@ WRONG = {
     "no bandwidth": ({f"{A}/receiver/bandwidth": 0}, "above 0"),
     "a factor of 0": ({spec.CONVERSION: [[1, 0], [0, 0]]}, "factor of 0"),
     "an old version": ({"/version": "2.0.1"}, "only '2.1.0'"),
-    "a grid too small": ({"/calibration/method": "x", "/calibration/size": [2, 1, 1]}, "there are 3 positions"),
+    "a grid too small": ({"/calibration/method": "x", "/calibration/size": [2, 1, 1]}, "are 3 positions"),
     "an order of two axes": ({"/calibration/method": "x", "/calibration/order": "xy"}, "order is 'xy'"),
     "half a tracer": ({"/tracer/name": ["x"]}, "/tracer/batch, /tracer/vendor"),
     "tracers of two lengths": (TRACER | {"/tracer/concentration": [1, 2], "/tracer/volume": [1.0]},
@@ -357,56 +360,6 @@ class TestTarget:
         (tmp_path / "plain").touch()
         modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a.mdf", "plain")]
         assert modes[0] == modes[1]
-
-
-class TestOwnValues:
-    def test_they_come_back(self, tmp_path, contents, signal):
-        own = {
-            "/_mpikit/history": "[]",
-            "/_names": ["ä", "b"],
-            "/measurement/_monitoring/temperature": np.arange(3.0),
-            "/_flag": True,
-            "/_complex": np.complex64(1 + 2j),
-        }
-        mdf.write(tmp_path / "a.mdf", contents, signal, user=own)
-        with mdf.open(tmp_path / "a.mdf") as file:
-            for path, value in own.items():
-                np.testing.assert_array_equal(file.user_value(path), value)
-
-    def test_copies_are_complete_and_the_new_ones_win(self, tmp_path, contents, signal):
-        old = {"/_mpikit/history": "old", "/_truth/_positions": np.ones((2, 3)), "/scanner/_serial": 7,
-               "/tracer/_diameters": [1.0]}  # fmt: skip
-        tracer = {f"/tracer/{name}": ["a"] for name in ("name", "batch", "vendor", "solute")}
-        tracer |= {"/tracer/concentration": [0.1], "/tracer/volume": [1e-6]}
-        mdf.write(tmp_path / "a.mdf", contents | tracer, signal, user=old)
-        with h5py.File(tmp_path / "a.mdf", "r+") as hdf:
-            hdf["/_away"] = h5py.ExternalLink("other.h5", "/")
-        with mdf.open(tmp_path / "a.mdf") as source:
-            mdf.write(
-                tmp_path / "b.mdf", contents, signal, copy_user_from=source, user={"/_mpikit/history": "new"}
-            )
-        with mdf.open(tmp_path / "b.mdf") as file:
-            assert file.user_nodes() == ["/_mpikit", "/_truth", "/scanner/_serial"]
-            assert file.user_value("/_mpikit/history") == "new"
-            assert file.user_value("/_truth/_positions").shape == (2, 3)
-            assert file.tracer is None
-
-    @pytest.mark.parametrize(
-        "path", ["/mine", "_mine", "/study/mine", "/", "/_a/", "/_a//b", "", "/phantom/_a"]
-    )
-    def test_names_that_are_not_free(self, tmp_path, contents, signal, path):
-        with pytest.raises(mdf.MdfError, match="of your own"):
-            mdf.write(tmp_path / "a.mdf", contents, signal, user={path: 1})
-
-    @pytest.mark.parametrize("value", [object(), {"a": 1}, [b"bytes"], np.datetime64("2026-01-01")])
-    def test_values_that_are_neither_text_nor_numbers(self, tmp_path, contents, signal, value):
-        with pytest.raises(mdf.MdfError, match="/_a"):
-            mdf.write(tmp_path / "a.mdf", contents, signal, user={"/_a": value})
-
-    def test_a_value_below_a_value(self, tmp_path, contents, signal):
-        with pytest.raises(mdf.MdfError, match="cannot be written"):
-            mdf.write(tmp_path / "a.mdf", contents, signal, user={"/_a": 1, "/_a/b": 2})
-        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_with_gaps_can_be_copied(tmp_path, made):

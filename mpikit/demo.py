@@ -1,0 +1,118 @@
+"""The whole path on simulated data: a scan, a calibration, denoising, two images and one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpikit.denoise import Denoised, denoise_file
+from mpikit.errors import InputError
+from mpikit.events import Event, Finding, silent
+from mpikit.figures import side_by_side
+from mpikit.metrics import snr
+from mpikit.reconstruction import Result, reconstruct_file
+from mpikit.scan_file import read_scan
+from mpikit.simulate import preset
+from mpikit.simulate.files import simulate_calibration_file, simulate_file
+
+PRESET = "openmpi-2d"
+METHOD = "unet-gd"
+NOISE = ("gaussian:level=channel,snr_db=15",)
+GRID, FIELD_OF_VIEW = (30, 30), (0.030, 0.030)
+ITERATIONS, LAMBDA = 10, 0.1
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration made.
+
+    Parameters
+    ----------
+    folder : Path
+    picture : Path
+        One frame reconstructed before and after denoising.
+    denoised : Denoised
+    true_snr_db : dict
+        Mean SNR of one frame against the clean simulation, dB: ``"before"`` and ``"after"``. The clean
+        signal is used for these two figures alone.
+    """
+
+    folder: Path
+    picture: Path
+    denoised: Denoised
+    true_snr_db: dict[str, float]
+
+
+def run_demo(
+    folder: Path, *, seed: int = 0, overwrite: bool = False, tell: Callable[[Event], None] = silent
+) -> Demo:
+    """Simulate, denoise and reconstruct, and write everything into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    seed : int
+    overwrite : bool
+        Replace what an earlier run wrote there.
+    tell : callable
+        Takes events.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made, or holds files that may not be replaced.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    scan, clean, matrix = (folder / name for name in ("scan.mdf", "scan.clean.mdf", "systemmatrix.mdf"))
+    picture = folder / "demo.png"
+    scanner = preset(PRESET)
+    _title(tell, "a scan of a smiling phantom, simulated")
+    simulate_file(
+        scanner, scan, phantom="smile", noise=NOISE, clean=clean, seed=seed, overwrite=overwrite, tell=tell
+    )
+    _title(tell, "the system matrix of the same scanner")
+    simulate_calibration_file(
+        scanner, matrix, size=GRID, field_of_view=FIELD_OF_VIEW, seed=seed + 1, overwrite=overwrite, tell=tell
+    )
+    _title(tell, f"{METHOD} learns from the noisy frames alone")
+    denoised = denoise_file(scan, method=METHOD, seed=seed, overwrite=overwrite, tell=tell)
+    _title(tell, "images of the noisy and of the denoised scan")
+    images = [_image(path, matrix, overwrite=overwrite, tell=tell) for path in (scan, denoised.path)]
+    _compare(picture, images, overwrite=overwrite)
+    return Demo(folder, picture, denoised.result, _true_snr(clean, scan, denoised.result))
+
+
+def _title(tell: Callable[[Event], None], text: str) -> None:
+    tell(Finding("stage", text, f"== {text}"))
+
+
+def _image(source: Path, matrix: Path, *, overwrite: bool, tell: Callable[[Event], None]) -> Result:
+    return reconstruct_file(
+        source,
+        system_matrix=matrix,
+        iterations=ITERATIONS,
+        lambda_=LAMBDA,
+        overwrite=overwrite,
+        tell=tell,
+    )
+
+
+def _compare(picture: Path, images: list[Result], *, overwrite: bool) -> None:
+    """Draw the first frame before and after."""
+    shown = [result.images.shown[0][0] for result in images]
+    titles = ["one noisy frame", f"the same frame after {METHOD}"]
+    unit = images[0].images.shown[1]
+    side_by_side(picture, shown, images[0].images.grid, titles=titles, unit=unit, overwrite=overwrite)
+
+
+def _true_snr(clean: Path, noisy: Path, denoised: Denoised) -> dict[str, float]:
+    reference = read_scan(clean).signal
+    return {
+        "before": float(snr(read_scan(noisy).signal, reference).mean()),
+        "after": float(snr(denoised.signal, reference).mean()),
+    }
