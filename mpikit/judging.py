@@ -7,6 +7,7 @@ subtracted from estimate and judge alike would be taken for signal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,12 +33,15 @@ class Holdout:
         What a method may learn from.
     judging : Scan or None
         Held out; None when the scan has too few repeats.
+    inputs : Scan or None
+        The repeats of ``judging`` with the background frames of ``fitting``: what a method is judged on.
     shared : bool
         Both parts hold repeats of the same clean signals; else they hold different clean signals.
     """
 
     fitting: Scan
     judging: Scan | None
+    inputs: Scan | None
     shared: bool
 
 
@@ -59,14 +63,25 @@ def hold_out(scan: Scan, *, share: float = 0.2) -> Holdout:
     fitting, judging = _share_background(scan)
     if 2 <= repeats < PLENTY and signals >= MANY and scan.repeats == "periods":
         held = _spread(frames, round(share * frames))
-        return Holdout(take_frames(fitting, ~held), take_frames(judging, held), shared=False)
+        return _parts(fitting, judging, held, take_frames, shared=False)
     along_periods = scan.repeats == "periods" or (scan.repeats == "both" and frames < periods)
     length = periods if along_periods else frames
     count = max(2, round(share * length))
     if repeats < 2 or length - count < 2:
-        return Holdout(scan, None, shared=False)
-    held, take = _spread(length, count), take_periods if along_periods else take_frames
-    return Holdout(take(fitting, ~held), take(judging, held), shared=True)
+        return Holdout(scan, None, None, shared=False)
+    take = take_periods if along_periods else take_frames
+    return _parts(fitting, judging, _spread(length, count), take, shared=True)
+
+
+def _parts(
+    fitting: Scan,
+    judging: Scan,
+    held: NDArray[np.bool_],
+    take: Callable[[Scan, NDArray[np.bool_]], Scan],
+    *,
+    shared: bool,
+) -> Holdout:
+    return Holdout(take(fitting, ~held), take(judging, held), take(fitting, held), shared)
 
 
 def _share_background(scan: Scan) -> tuple[Scan, Scan]:
@@ -148,11 +163,10 @@ def _judges(scan: Scan, *, without_background: bool) -> _Judges:
 
 def judge_noisy(holdout: Holdout, *, without_background: bool) -> Score | None:
     """Score the data as they are, or with the background subtracted; None without held-out repeats."""
-    if holdout.judging is None:
+    if holdout.judging is None or holdout.inputs is None:
         return None
     judges = _judges(holdout.judging, without_background=without_background)
-    inputs = _with_background_of(holdout.judging, holdout.fitting)
-    cleared = subtract_background(inputs) if without_background else inputs
+    cleared = subtract_background(holdout.inputs) if without_background else holdout.inputs
     estimate = stack_repeats(cleared.signal, cleared.repeats)
     return Score("noisy", score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
 
@@ -176,13 +190,10 @@ def judge(
     Score or None
         None when nothing independent is left to judge by.
     """
-    if holdout.judging is None:
+    parts = _pooled_parts(holdout) if denoiser.pools else (holdout.inputs, holdout.judging)
+    if parts is None or parts[0] is None or parts[1] is None:
         return None
-    parts = _pooled_parts(holdout) if denoiser.pools else (holdout.judging, holdout.judging)
-    if parts is None:
-        return None
-    inputs = _with_background_of(parts[0], holdout.fitting)
-    judges = _judges(parts[1], without_background=without_background)
+    inputs, judges = parts[0], _judges(parts[1], without_background=without_background)
     estimate = stack_repeats(method.denoise(inputs, run=run), inputs.repeats)
     if not denoiser.pools:
         return Score(
@@ -195,17 +206,10 @@ def judge(
     return Score(denoiser.name, figures, estimate.shape[1])
 
 
-def _with_background_of(scan: Scan, other: Scan) -> Scan:
-    """Return the scan with the background frames that the fit may use, where those fit its periods."""
-    if other.background.shape[1:] != scan.background.shape[1:]:
-        return scan
-    return replace(scan, background=other.background, background_index=other.background_index)
-
-
 def _pooled_parts(holdout: Holdout) -> tuple[Scan, Scan] | None:
     """Choose inputs and judges for a method that uses all repeats of a period at once."""
-    judging = holdout.judging
-    if judging is None:
+    judging, inputs = holdout.judging, holdout.inputs
+    if judging is None or inputs is None:
         return None
     if holdout.shared:
         return holdout.fitting, judging
@@ -213,4 +217,4 @@ def _pooled_parts(holdout: Holdout) -> tuple[Scan, Scan] | None:
     if periods < 4:
         return None
     first = np.arange(periods) < periods // 2
-    return take_periods(judging, first), take_periods(judging, ~first)
+    return take_periods(inputs, first), take_periods(judging, ~first)

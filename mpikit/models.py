@@ -93,7 +93,7 @@ def load_model(path: Path) -> tuple[Card, dict[str, NDArray[Any]]]:
                 raise InputError(f"{path.name} is no model file of mpikit")
             _check_version(path, header)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:  # the last two: no dtype of NumPy
         raise InputError(
             f"{path.name} cannot be read as a model file: {error}",
             hint="a model file is made by --save-model",
@@ -112,6 +112,16 @@ def _check_version(path: Path, header: Mapping[str, str]) -> None:
 def _read_card(path: Path, header: Mapping[str, str]) -> Card:
     try:
         raw = json.loads(header["card"])
-        return Card(**{**raw, "cite": tuple(raw.get("cite", ()))})
-    except (KeyError, TypeError, ValueError) as error:
+        card = Card(**{**raw, "cite": tuple(raw.get("cite", ()))})
+        _check_card(card)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the card of model file {path.name} is damaged: {error}") from error
+    return card
+
+
+def _check_card(card: Card) -> None:
+    words = (card.method, card.distribution, *card.cite)
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("method, distribution and citations must be texts")
+    if not all(isinstance(table, dict) for table in (card.options, card.history)):
+        raise TypeError("options and history must be tables")

@@ -89,7 +89,8 @@ def shared_background_noise(scan: Scan) -> float:
     """Noise that a subtracted background left in all repeats of a clean signal alike.
 
     Frames that repeat lose nearly the same background, so its noise is in their mean as well, and their
-    spread does not show it. Periods that repeat lose different ones.
+    spread does not show it. Periods that repeat lose different ones. Without repeats the noise is that
+    within blocks of background frames, which does not show it either.
 
     Parameters
     ----------
@@ -98,11 +99,19 @@ def shared_background_noise(scan: Scan) -> float:
     Returns
     -------
     float
-        Power relative to the noise of one period; 0 when nothing was subtracted.
+        Covariance of two repeats, relative to the noise of one period as `noise_statistics` finds it; 0 when
+        nothing was subtracted.
     """
-    subtracted = scan.corrections.background and len(scan.background) > 0
-    if not subtracted or scan.repeats not in ("frames", "both"):
+    if not scan.corrections.background or len(scan.background) == 0:
         return 0.0
-    weights = background_weights(scan, scan.foreground_index).mean(axis=0)
-    periods = scan.signal.shape[1] if scan.repeats == "both" else 1
-    return float(np.sum(weights**2)) / periods
+    frames, periods = scan.signal.shape[:2]
+    weights = background_weights(scan, scan.foreground_index)
+    own = float(np.sum(weights**2)) / frames
+    repeats = {"frames": frames, "periods": periods, "both": frames * periods, "none": 1}[scan.repeats]
+    if repeats == 1:
+        return own if any(len(block) > 1 for block in background_blocks(scan)) else 0.0
+    if scan.repeats == "periods":
+        return 0.0
+    pairs = float(np.sum(weights.sum(axis=0) ** 2)) - frames * own  # two frames, the same period
+    shared = pairs / (frames * (repeats - 1))
+    return shared / (1 + own - shared)

@@ -25,8 +25,8 @@ def drive_field_lines(scan: Scan) -> NDArray[np.bool_]:
     """Lines at multiples of the repetition rate of the trajectory, the only ones that particles can emit.
 
     In a period of one cycle that is every line; in a period of several cycles (averaged or grouped ones)
-    it is every second, third, ... line. DC is left out: an induced voltage has none. Lines that the file
-    does not store are left out too.
+    it is every second, third, ... line. DC is left out: an induced voltage has none. So is the Nyquist line, of
+    which sampling keeps no phase. Lines that the file does not store are left out too.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def drive_field_lines(scan: Scan) -> NDArray[np.bool_]:
     cycles = samples / scan.sampling_rate / scan.drive_field.cycle if scan.drive_field.cycle else 1.0
     step = round(cycles)
     on_grid = lines % step == 0 if step > 1 and abs(cycles - step) < 1e-6 * cycles else lines >= 0
-    found: NDArray[np.bool_] = on_grid & (lines > 0) & scan.stored_lines
+    found: NDArray[np.bool_] = on_grid & (lines > 0) & (2 * lines < samples) & scan.stored_lines
     return found
 
 

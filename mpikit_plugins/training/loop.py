@@ -93,7 +93,7 @@ def _schedule(
 
 def _pairs(groups: Sequence[Signals], batch: int, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
     """Draw two different repeats of the same clean signal, in random roles, without end."""
-    tensors = [torch.from_numpy(np.ascontiguousarray(group)).to(run.device) for group in groups]
+    tensors = [_tensor(group, run.device) for group in groups]
     sizes = np.array([group.shape[0] * group.shape[1] for group in groups])
     while True:
         tensor = tensors[run.rng.choice(len(tensors), p=sizes / sizes.sum())]
@@ -131,9 +131,14 @@ def apply(
     output: NDArray[np.float32] = np.empty_like(flat)
     with torch.no_grad():
         for start in range(0, len(flat), batch):
-            block = torch.from_numpy(np.ascontiguousarray(flat[start : start + batch])).to(run.device)
+            block = _tensor(flat[start : start + batch], run.device)
             output[start : start + batch] = objective.predict(network, block).cpu().numpy()
     return output.reshape(signals.shape)
+
+
+def _tensor(signals: Signals, device: str) -> Tensor:
+    """Hand an array to torch, which takes no read-only one; a copy only where it must be."""
+    return torch.from_numpy(np.require(signals, requirements=["C", "W"])).to(device)
 
 
 class _Best:

@@ -62,8 +62,8 @@ class GradientDifference(nn.Module):
     def predict(self, network: nn.Module, noisy: Tensor) -> Tensor:
         """Denoise (B, C, V); exactly homogeneous, for the amplitude is divided out and put back."""
         prepared = self.prepare(noisy / self.level)
-        scale = amplitude(prepared)
-        return self.prepare(network(prepared / scale)) * scale * self.level
+        output = self.prepare(network(prepared / amplitude(prepared)))
+        return output * root_mean_square(prepared) * self.level  # nothing comes out where nothing goes in
 
     def prepare(self, signal: Tensor) -> Tensor:
         """Keep the lines that count, projected on the symmetry."""
@@ -87,7 +87,12 @@ def slope(signal: Tensor) -> Tensor:
     return signal.roll(-1, dims=-1) - signal
 
 
+def root_mean_square(signal: Tensor) -> Tensor:
+    """Root mean square over channels and samples, (B, 1, 1)."""
+    return signal.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+
+
 def amplitude(signal: Tensor) -> Tensor:
-    """Root mean square over channels and samples, (B, 1, 1); 1 where there is no signal at all."""
-    rms = signal.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+    """`root_mean_square` to divide by: 1 where there is no signal at all."""
+    rms = root_mean_square(signal)
     return torch.where(rms > 0, rms, torch.ones_like(rms))
