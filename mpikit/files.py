@@ -26,11 +26,15 @@ def check_output(path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool =
     InputError
         When the output is an input, exists, is a folder, or its folder does not exist or is read-only.
     """
-    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    if exists and any(other.exists() and path.samefile(other) for other in inputs):
         raise InputError(f"the output {path.name} is an input", hint="choose another name with --output")
     if path.is_dir():
         raise InputError(f"the output {path} is a folder", hint="name a file with --output")
-    if path.exists() and not overwrite:
+    if exists and not overwrite:
         raise InputError(f"{path} exists already", hint="choose another name with --output, or add --force")
     folder = path.parent
     if not folder.is_dir():

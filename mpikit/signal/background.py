@@ -114,4 +114,32 @@ def shared_background_noise(scan: Scan) -> float:
         return 0.0
     pairs = float(np.sum(weights.sum(axis=0) ** 2)) - frames * own  # two frames, the same period
     shared = pairs / (frames * (repeats - 1))
-    return shared / (1 + own - shared)
+    return float(shared / (1 + own - shared))
+
+
+def noise_shares(scan: Scan, signals: int) -> NDArray[np.float64]:
+    """Powers of the independent parts of the noise in the means over the repeats of clean signals.
+
+    They are equal, except that frames which do not repeat one signal share the noise of the background that
+    was subtracted from all of them.
+
+    Parameters
+    ----------
+    scan : Scan
+    signals : int
+        M clean signals, evenly chosen from all.
+
+    Returns
+    -------
+    shape (M,)
+        Eigenvalues of the covariance over the signals, up to a factor.
+    """
+    shares = np.ones(signals)
+    if not scan.corrections.background or len(scan.background) == 0 or scan.repeats in ("frames", "both"):
+        return shares
+    frames, periods = scan.signal.shape[:2]
+    alike = 1 if scan.repeats == "periods" else periods  # each period has a background of its own
+    weights = background_weights(scan, scan.foreground_index)
+    common = np.repeat(np.linalg.eigvalsh(weights.T @ weights)[::-1], alike)[:signals]
+    shares[: len(common)] += np.maximum(common, 0) * signals / (frames * alike)
+    return shares

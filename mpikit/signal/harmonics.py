@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpikit.errors import InputError
 from mpikit.scan import Scan
-from mpikit.signal.background import shared_background_noise
+from mpikit.signal.background import noise_shares, shared_background_noise
 from mpikit.signal.noise import noise_statistics
 from mpikit.signal.stacks import stack_repeats
 from mpikit.signal.symmetry import Symmetry, exact_symmetry, fit_symmetry, symmetry_center
@@ -25,8 +25,8 @@ def drive_field_lines(scan: Scan) -> NDArray[np.bool_]:
     """Lines at multiples of the repetition rate of the trajectory, the only ones that particles can emit.
 
     In a period of one cycle that is every line; in a period of several cycles (averaged or grouped ones)
-    it is every second, third, ... line. DC is left out: an induced voltage has none. So is the Nyquist line, of
-    which sampling keeps no phase. Lines that the file does not store are left out too.
+    it is every second, third, ... line. DC is left out: an induced voltage has none. The Nyquist line is left
+    out: sampling keeps no phase of it. Lines that the file does not store are left out too.
 
     Returns
     -------
@@ -101,12 +101,13 @@ class HarmonicFilter:
 
 
 def fit_harmonic_filter(
-    scans: Sequence[Scan], *, false_alarm: float = 1e-3, symmetry: SymmetryMode = "fit"
+    scans: Sequence[Scan], *, false_alarm: float = 1e-4, symmetry: SymmetryMode = "fit"
 ) -> HarmonicFilter:
     """Find the lines that stand out of the noise, and the symmetry on them.
 
     A line is kept when its power, averaged over the repeats of each clean signal and over all of these, is
-    larger than noise of the measured level gives with probability ``false_alarm`` (an F test).
+    larger than noise of the measured level gives with probability ``false_alarm`` (an F test, see
+    `noise_threshold`).
 
     Parameters
     ----------
@@ -127,16 +128,14 @@ def fit_harmonic_filter(
     InputError
         When the scans do not fit together, or ``"exact"`` is asked for and does not hold.
     """
-    from scipy.stats import f as f_distribution
-
     first = scans[0]
     _check_alike(scans)
-    means, noises, freedom = zip(*(_mean_spectra(scan) for scan in scans), strict=True)
+    means, noises, shares, freedom = zip(*(_mean_spectra(scan) for scan in scans), strict=True)
     signals = np.concatenate(means)
     noise = np.mean(noises, axis=0)
     ratio = np.zeros(noise.shape)
     np.divide(np.mean(np.abs(signals) ** 2, axis=0), noise, out=ratio, where=noise > 0)
-    threshold = f_distribution.isf(false_alarm, 2 * len(signals), 2 * sum(freedom))
+    threshold = noise_threshold(false_alarm, np.concatenate(shares), sum(freedom))
     noise_free = (noise == 0) & (np.abs(signals).max(axis=0) > 0)
     keep = ((ratio > threshold) | noise_free) & drive_field_lines(first)
     center = symmetry_center(first.drive_field)
@@ -159,14 +158,40 @@ def _check_alike(scans: Sequence[Scan]) -> None:
             )
 
 
-def _mean_spectra(scan: Scan) -> tuple[Spectra, NDArray[np.float64], int]:
-    """Mean spectrum of each clean signal (M, C, K), noise power of these means (C, K), its freedom."""
+def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: float) -> float:
+    """Ratio of mean noise power to measured noise power that is exceeded with a given probability.
+
+    Exact for equal shares (F distribution). For others the F distribution is shifted and scaled to the first
+    three cumulants (Buckley and Eagleson, Austral. J. Statist. 30A, 1988), exact for one share of many.
+
+    Parameters
+    ----------
+    false_alarm : float
+    shares : shape (M,)
+        Powers of the independent complex Gaussians whose squares are averaged.
+    freedom : float
+        Complex degrees of freedom of the measured noise power.
+    """
+    from scipy.stats import f as f_distribution
+
+    first, second, third = (float(np.sum(shares**order)) for order in (1, 2, 3))
+    squares = second**3 / third**2
+    scale = (second * squares) ** 0.5 / first
+    # the scale shrinks what the measured power contributes to the spread, which fewer degrees make up for
+    quantile = f_distribution.isf(false_alarm, 2 * squares, 2 * freedom * scale**2)
+    return float(1 + scale * (quantile - 1))
+
+
+def _mean_spectra(scan: Scan) -> tuple[Spectra, NDArray[np.float64], NDArray[np.float64], float]:
+    """Mean spectrum of each clean signal (M, C, K), noise power (C, K), shares (M,), freedom of the power."""
     stacked = stack_repeats(scan.signal, scan.repeats)
     chosen = np.unique(np.linspace(0, len(stacked) - 1, min(len(stacked), MOST_SIGNALS)).astype(int))
     means = stacked[chosen].mean(axis=1, dtype=np.float64)
     noise = noise_statistics(scan)
     share = 1 / stacked.shape[1] + shared_background_noise(scan)
-    return np.fft.rfft(means, axis=-1), noise.line_power * share, noise.freedom
+    shares = noise_shares(scan, len(means))
+    freedom = noise.freedom / (1 if scan.repeats == "none" else np.mean(shares**2) / np.mean(shares) ** 2)
+    return np.fft.rfft(means, axis=-1), noise.line_power * share, shares, float(freedom)
 
 
 def _exact_or_refuse(

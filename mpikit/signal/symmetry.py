@@ -118,7 +118,8 @@ def fit_symmetry(
     Returns
     -------
     Symmetry
-        It holds where a detected line keeps at least nine tenths of its power on one axis.
+        It holds where a detected line keeps at least nine tenths of its power on one axis, within two standard
+        errors: a weak line is no evidence against it.
     """
     turned = signals * np.exp(2j * np.pi * frequencies * center)
     scale = np.mean(np.abs(turned) ** 2, axis=(1, 2), keepdims=True)
@@ -128,5 +129,10 @@ def fit_symmetry(
     coherence = np.zeros(power.shape)
     np.divide(np.abs(squares), power, out=coherence, where=detected & (power > 0))
     coherence = np.minimum(coherence, 1)
+    mean = np.mean(np.abs(turned) ** 2, axis=0) - noise
+    doubt = np.zeros(power.shape)
+    wobble = np.sqrt((noise**2 + 2 * noise * np.maximum(mean, 0)) / len(signals))
+    np.divide(2 * wobble, mean, out=doubt, where=mean > 0)
+    holds = detected & (mean > 0) & (coherence >= COHERENT - doubt)
     angle = 2 * np.pi * frequencies * center - np.angle(-squares) / 2
-    return Symmetry(angle, coherence >= COHERENT, coherence)
+    return Symmetry(angle, holds, coherence)

@@ -18,7 +18,7 @@ from mpikit_plugins.background import BackgroundOptions, clear, removes_backgrou
 class HarmonicOptions(BackgroundOptions):
     """Options of the harmonic filter."""
 
-    false_alarm: float = Field(1e-3, gt=0, lt=1, description="Probability with which a line of noise is kept")
+    false_alarm: float = Field(1e-4, gt=0, lt=1, description="Probability with which a line of noise is kept")
     symmetry: Literal["fit", "exact", "off"] = Field(
         "fit",
         description="Project on the symmetry of the scan: with fitted phases, for an ideal scan, or not",

@@ -55,7 +55,7 @@ class UNetOptions(TrainingOptions, BackgroundOptions):
         "detected", description="Harmonics that the network sees: those above the noise, or all"
     )
     false_alarm: float = Field(
-        1e-3, gt=0, lt=1, description="Probability with which a line of noise counts as above the noise"
+        1e-4, gt=0, lt=1, description="Probability with which a line of noise counts as above the noise"
     )
 
     @model_validator(mode="before")

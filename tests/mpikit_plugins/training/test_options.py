@@ -1,0 +1,56 @@
+"""Options of every learned method."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from mpikit_plugins import training
+from mpikit_plugins.training import TrainingOptions
+from mpikit_plugins.unet.options import PAPER, UNetOptions
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batch", "pairs", "steps"),
+    [(None, 16, 1000, 400), (1, 2, 7, 4), (3, 2, 7, 11), (5, 64, 3, 1), (100, 2, 8000, 400_000)],
+)
+def test_steps_are_counted_for_whole_passes(epochs, batch, pairs, steps):
+    assert TrainingOptions(epochs=epochs, batch=batch).total_steps(pairs) == steps
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"epochs": 0},
+        {"batch": 0},
+        {"learning_rate": 0},
+        {"weight_decay": -1},
+        {"clip": 0},
+        {"patience": 0},
+        {"evaluate_every": 0},
+        {"schedule": "cosine"},
+        {"rate": 1},
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        TrainingOptions(**wrong)
+
+
+def test_a_preset_fills_what_is_not_given():
+    paper = UNetOptions(preset="paper", batch=8, symmetry="fit")
+    for name, value in PAPER.items():
+        assert getattr(paper, name) == {"batch": 8, "symmetry": "fit"}.get(name, value)
+    assert (paper.alpha, paper.beta, paper.learning_rate, paper.epochs) == (0.03, 0.01, 1e-4, 100)
+    default = UNetOptions()
+    assert (default.preset, default.bias, default.project, default.epochs) == ("mpikit", False, True, None)
+    assert UNetOptions.model_validate(paper.model_dump()) == paper
+    assert UNetOptions.model_validate(UNetOptions(preset="paper", epochs=None).model_dump()).epochs is None
+
+
+def test_the_public_names_are_there():
+    for name in training.__all__:
+        assert getattr(training, name).__name__ == name
+    with pytest.raises(AttributeError, match="mpikit_plugins.training has no 'nothing'"):
+        _ = training.nothing
