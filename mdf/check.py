@@ -22,7 +22,25 @@ _STRENGTH = "/acquisition/drivefield/strength"
 _DIVIDER = "/acquisition/drivefield/divider"
 _WAVEFORM = "/acquisition/drivefield/waveform"
 _CYCLE = "/acquisition/drivefield/cycle"
+_PHASE = "/acquisition/drivefield/phase"
 _BASE = "/acquisition/drivefield/baseFrequency"
+_KIND = "/measurement/sparsityTransformation"
+_INDICES = "/measurement/subsamplingIndices"
+_TRANSFORMATIONS = ("DCT-I", "DCT-II", "DCT-III", "DCT-IV")
+_WAVEFORMS = ("sine", "triangle", "custom")
+# What is larger than this, or negative, was given in another unit, as mT or mm (after rules A04 to T03).
+_LIMITS = {
+    _STRENGTH: 1,
+    "/acquisition/gradient": 50,
+    "/acquisition/offsetField": 5,
+    "/calibration/offsetFields": 1,
+    "/calibration/fieldOfView": 1,
+    "/reconstruction/fieldOfView": 1,
+    "/scanner/boreSize": 2,
+    "/tracer/concentration": 10,
+    "/tracer/volume": 1,
+}
+_SIGNED = ("/acquisition/gradient", "/acquisition/offsetField", "/calibration/offsetFields")
 _FORMS = {"uuid": "a UUID", "time": "a time like 2026-03-02T10:15:30.500, in UTC"}
 
 
@@ -31,7 +49,13 @@ def write_time() -> str:
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
-def complete(contents: Mapping[str, Any], data: tuple[Shape, np.dtype[Any]] | None) -> dict[str, Any]:
+def complete(
+    contents: Mapping[str, Any],
+    data: tuple[Shape, np.dtype[Any]] | None,
+    *,
+    kept: int | None = None,
+    is_copy: bool = False,
+) -> dict[str, Any]:
     """Fill in what is knowable, and check everything.
 
     Parameters
@@ -40,6 +64,10 @@ def complete(contents: Mapping[str, Any], data: tuple[Shape, np.dtype[Any]] | No
         Values by their path in the standard; None counts as absent.
     data : (shape, dtype) or None
         Of the measured data, (N, J, C, V or K); None for a file without a measurement.
+    kept : int or None
+        B, if the data are sparsity-transformed.
+    is_copy : bool
+        The contents are those of an existing file: what looks like a wrong unit is not refused.
 
     Returns
     -------
@@ -66,7 +94,10 @@ def complete(contents: Mapping[str, Any], data: tuple[Shape, np.dtype[Any]] | No
     _check_missing(fields, values)
     _check_shapes(values, _letters(values, data))
     _check_measurement(values, data)
+    _check_sparsity(values, kept)
     _check_numbers(values)
+    if not is_copy:
+        _check_units(values)
     _derive(values)
     return {field.path: values[field.path] for field in fields if field.path in values}
 
@@ -75,6 +106,8 @@ def _check_names(given: Mapping[str, Any]) -> None:
     for path in given:
         if path == spec.DATA:
             raise MdfError(f"{path} is no part of the contents, it is given as data")
+        if path == _INDICES:
+            raise MdfError(f"{path} is no part of the contents, it is given with the data")
         if path not in spec.FIELDS:
             near = difflib.get_close_matches(path, spec.FIELDS, n=1)
             hint = (
@@ -105,11 +138,12 @@ def _text(field: spec.Field, value: Any) -> Any:
             raise MdfError(f"{field.path} has the type {type(text).__name__}, expected text")
         if not spec.is_well_formed(field, text):
             raise MdfError(f"{field.path} is {text!r}, expected {_FORMS[field.kind]}")
-        _check_text(field.path, text)
+        check_text(field.path, text)
     return array.item() if array.ndim == 0 else array
 
 
-def _check_text(path: str, text: str) -> None:
+def check_text(path: str, text: str) -> None:
+    """Refuse text that HDF5 cannot hold."""
     if "\0" in text:
         raise MdfError(f"{path} has a zero character, which HDF5 text cannot hold")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -147,6 +181,9 @@ def _count(values: dict[str, Any], data: tuple[Shape, np.dtype[Any]] | None) -> 
 def _derive(values: dict[str, Any]) -> None:
     """Put in what follows from the drive field."""
     divider, active = values[_DIVIDER], np.any(values[_STRENGTH] > 0, axis=0)
+    phase = values[_PHASE]
+    wrapped = np.mod(phase + np.pi, 2 * np.pi) - np.pi  # the standard has phases from -pi to below pi
+    values[_PHASE] = np.where((phase >= -np.pi) & (phase < np.pi), phase, wrapped)
     values.setdefault(_WAVEFORM, np.full(divider.shape, "sine", object))
     together = np.lcm.reduce(divider[active] if np.any(active) else divider.reshape(-1))
     values.setdefault(_CYCLE, np.asarray(together / values[_BASE]))
@@ -156,6 +193,8 @@ def _check_missing(fields: Sequence[spec.Field], values: dict[str, Any]) -> None
     """Put in the fixed defaults, and name all that is still missing."""
     missing = []
     for field in fields:
+        if field.path == _INDICES:
+            continue  # they come with the data
         if not _is_needed(field, values):
             if field.need not in {"no", "data", "yes"} and field.path in values:
                 raise MdfError(f"{field.path} is given, but {field.need} is 0")
@@ -222,8 +261,6 @@ def _check_measurement(values: Mapping[str, Any], data: tuple[Shape, np.dtype[An
         return
     shape, dtype = data
     fourier, lines = bool(values[spec.FOURIER]), int(values[spec.SAMPLES]) // 2 + 1
-    if values[spec.SPARSE]:
-        raise MdfError(f"{spec.SPARSE} is 1, a compression that this version does not write")
     if (dtype.kind == "c") != fourier:
         raise MdfError(f"the data have the type {dtype}, {spec.FOURIER} is {int(fourier)}")
     if values[spec.SELECTED] and not fourier:
@@ -240,6 +277,58 @@ def _check_measurement(values: Mapping[str, Any], data: tuple[Shape, np.dtype[An
 def _check_index(path: str, index: Array, count: int) -> None:
     if index.min() < 1 or index.max() > count or len(np.unique(index)) != len(index):
         raise MdfError(f"{path} has no distinct indices from 1 to {count}", hint="MDF counts from 1")
+
+
+def _check_sparsity(values: Mapping[str, Any], kept: int | None) -> None:
+    """Check what MDF 2.1.0 asks of sparsity-transformed data."""
+    if not np.any(values.get(spec.SPARSE, 0)):
+        if kept is not None:
+            raise MdfError(f"{spec.SPARSE} is 0, but coefficients are announced")
+        return
+    positions = int(np.sum(values[spec.BACKGROUND] == 0))
+    size = values.get("/calibration/size")
+    if not (values[spec.FOURIER] and values[spec.FAST_FRAME_AXIS]):
+        raise MdfError(f"{spec.SPARSE} is 1, expected spectra with the frame axis last")
+    if np.any(np.diff(values[spec.BACKGROUND]) < 0):
+        raise MdfError(f"{spec.SPARSE} is 1, expected all background frames after the others")
+    if size is None or np.prod(size) != positions:
+        raise MdfError(f"{spec.SPARSE} is 1, expected a /calibration/size of {positions} positions")
+    if values[_KIND] not in _TRANSFORMATIONS:
+        raise MdfError(f"{_KIND} is {values[_KIND]!r}, expected one of {', '.join(_TRANSFORMATIONS)}")
+    if kept is None or not 1 <= kept <= positions:
+        raise MdfError(f"{kept} coefficients are announced, expected 1 to {positions}")
+
+
+def check_kept(indices: Array, shape: Shape, kept: int | None, contents: Mapping[str, Any]) -> Array:
+    """Return the indices of kept coefficients, (J, C, n, B), of data (B + E, J, C, n), as int32."""
+    expected = (*shape[1:], kept)
+    if indices.shape != expected or indices.dtype.kind not in "iu":
+        raise MdfError(f"{_INDICES} has the shape {indices.shape}, expected whole numbers of {expected}")
+    positions = int(np.sum(np.asarray(contents.get(spec.BACKGROUND, ())) == 0))
+    in_order = np.sort(indices, axis=-1)
+    inside = in_order.min(initial=1) >= 1 and in_order.max(initial=1) <= positions
+    if not inside or np.any(in_order[..., 1:] == in_order[..., :-1]):
+        raise MdfError(f"{_INDICES} has no distinct indices from 1 to {positions}", hint="MDF counts from 1")
+    return indices.astype("<i4")
+
+
+def _check_units(values: Mapping[str, Any]) -> None:
+    """Refuse numbers that can only be in another unit: mT, mm, ml, A/m."""
+    for path, limit in _LIMITS.items():
+        value, unit = values.get(path), spec.FIELDS[path].unit
+        if value is None:
+            continue
+        size = np.abs(value) if path in _SIGNED else np.where(value < 0, np.inf, value)
+        if not np.all(size <= limit):
+            worst = value.reshape(-1)[np.argmax(np.nan_to_num(size, nan=np.inf))]
+            raise MdfError(
+                f"{path} has {worst:g}, expected at most {limit} {unit}", hint=f"give it in {unit}"
+            )
+    for text in np.asarray(values.get(_WAVEFORM, ()), object).reshape(-1):
+        if text not in _WAVEFORMS:
+            raise MdfError(f"{_WAVEFORM} is {text!r}, expected one of {', '.join(_WAVEFORMS)}")
+    if not np.all(np.isfinite(values.get(spec.TRANSFER_FUNCTION, 0))):
+        raise MdfError(f"{spec.TRANSFER_FUNCTION} has numbers that are not finite")
 
 
 def _check_numbers(values: Mapping[str, Any]) -> None:
@@ -269,38 +358,6 @@ def _check_numbers(values: Mapping[str, Any]) -> None:
         order = values.get(f"{group}/order", "xyz")
         if sorted(order) != ["x", "y", "z"]:
             raise MdfError(f"{group}/order is {order!r}, expected the letters x, y and z")
-
-
-def user_content(user: Mapping[str, Any]) -> dict[str, Any]:
-    """Check values of the user's own: path to a str, or an array."""
-    checked = {}
-    for path, value in user.items():
-        group, _, rest = _split_user_path(path)
-        if not group or not rest.startswith("_") or "//" in path or path.endswith("/"):
-            raise MdfError(
-                f"{path!r} is no name for a value of your own", hint="like /_name or /tracer/_name"
-            )
-        array = np.asarray(value)
-        if array.dtype.kind in "UO":
-            array = np.asarray(value, dtype=object)
-            for text in array.reshape(-1):
-                if not isinstance(text, str):
-                    raise MdfError(f"{path} has the type {type(text).__name__}, expected text or numbers")
-                _check_text(path, text)
-        elif array.dtype.kind == "b":
-            array = array.astype("i1")
-        elif array.dtype.kind not in "iufc":
-            raise MdfError(f"{path} has the type {array.dtype}, expected text or numbers")
-        checked[path] = array
-    return checked
-
-
-def _split_user_path(path: str) -> tuple[str, str, str]:
-    """Split into the longest group of the standard, and the rest."""
-    group = max(
-        (group for group in spec.GROUPS if path.startswith(group.rstrip("/") + "/")), key=len, default=""
-    )
-    return group, "/", path[len(group.rstrip("/")) + 1 :]
 
 
 def store(hdf: h5py.Group, path: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 
 from mdf import spec
 from mdf.errors import MdfError
-from mdf.grid import Grid, stored_index
-from mdf.layout import Array, Domain, Ints, Layout
+from mdf.grid import Grid
+from mdf.groups import Calibration, Group, Reconstruction
+from mdf.layout import BLOCK, Array, Domain, Ints, Layout, split
 from mdf.nodes import reading
 from mdf.repair import Repair
-from mdf.values import Values
+from mdf.signal import Reader, Some, places
+from mdf.system_matrix import SystemMatrix
+from mdf.values import LARGE, Values
 
 Frames = Literal["foreground", "background", "all"] | Sequence[int] | slice | NDArray[Any]
 Order = Literal["acquisition", "stored", "grid"]
 
-_MOST_SAMPLES = 2**27  # more in one period are not believed
+_LONGEST = 2**24  # frames, or samples in a period; more are not believed
+_KINDS: dict[str, type[Group]] = {"/calibration": Calibration, "/reconstruction": Reconstruction}
 
 
 def open(path: str | Path) -> File:  # noqa: A001
@@ -43,45 +47,6 @@ def open(path: str | Path) -> File:  # noqa: A001
         If there is no such file, if it is no MDF file, or of a kind that this version does not read.
     """
     return File(Path(path))
-
-
-class Group:
-    """One group of the standard; its datasets are attributes in snake_case.
-
-    A value has the type and shape that the standard gives it, repaired where the file deviates. An optional
-    dataset that is absent is None, an absent mandatory one is an `MdfError`.
-    """
-
-    def __init__(self, file: File, path: str) -> None:
-        self._file = file
-        self._path = path
-        self._fields = {field.name: field for field in spec.FIELDS.values() if field.group == path}
-        self._groups = {
-            spec.snake_case(group.rpartition("/")[2]): group
-            for group in spec.GROUPS
-            if group.rpartition("/")[0] == path
-        }
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name in self._groups:
-            return self._file.group(self._groups[name])
-        if name in self._fields:
-            return self._file.value(self._fields[name].path)
-        raise AttributeError(f"MDF {spec.VERSION} has no {name!r} in {self._path}")
-
-    def __dir__(self) -> list[str]:
-        return [*self._fields, *self._groups]
-
-
-class Calibration(Group):
-    """The group `/calibration`; it always knows its positions."""
-
-    @property
-    def positions(self) -> NDArray[np.float64]:
-        """Position of each foreground frame, shape (O, 3), m, in the order "grid" of `File.read_signal`."""
-        return self._file._positions()
 
 
 class File(Values):
@@ -106,9 +71,7 @@ class File(Values):
 
     def group(self, path: str) -> Group | None:
         """Return a group of the standard, or None if it is optional and absent."""
-        if not self.has_group(path):
-            return None
-        return Calibration(self, path) if path == "/calibration" else Group(self, path)
+        return _KINDS.get(path, Group)(self, path) if self.has_group(path) else None
 
     @property
     def study(self) -> Group:
@@ -141,14 +104,19 @@ class File(Values):
         return self.group("/measurement")
 
     @property
-    def calibration(self) -> Group | None:
-        """`/calibration`."""
-        return self.group("/calibration")
+    def calibration(self) -> Calibration | None:
+        """`/calibration`, with `grid`, `positions` and `voxels`."""
+        return Calibration(self, "/calibration") if self.has_group("/calibration") else None
 
     @property
-    def reconstruction(self) -> Group | None:
-        """`/reconstruction`."""
-        return self.group("/reconstruction")
+    def reconstruction(self) -> Reconstruction | None:
+        """`/reconstruction`, with `grid` and `images`."""
+        return Reconstruction(self, "/reconstruction") if self.has_group("/reconstruction") else None
+
+    @property
+    def system_matrix(self) -> SystemMatrix | None:
+        """The rows of a calibration; None for other files."""
+        return SystemMatrix(self) if self.is_calibration else None
 
     def _always(self, path: str) -> Group:
         group = self.group(path)
@@ -169,7 +137,7 @@ class File(Values):
     def repairs(self) -> tuple[Repair, ...]:
         """Everything in which the file deviates and which was put right, in the order of the standard."""
         for path, field in spec.FIELDS.items():
-            if path in {spec.DATA, "/reconstruction/data"}:
+            if path in LARGE:
                 continue
             with suppress(MdfError):  # whoever asks for this value will be told
                 if self.has_group(field.group):
@@ -184,12 +152,13 @@ class File(Values):
         axes = self._axes
         bandwidth = float(self.value(spec.BANDWIDTH))
         samples = int(self.value(spec.SAMPLES))
+        with reading(self.path, spec.DATA):
+            if max(axes.shape) > _LONGEST:
+                raise ValueError(f"its shape {self._data.shape} is too large to be believed")
         acquired, selection = np.arange(axes.shape[0]), None
         with reading(self.path, spec.BANDWIDTH):
-            if not (0 < bandwidth < np.inf and 0 < samples < _MOST_SAMPLES):
-                raise ValueError(f"expected a bandwidth above 0 and 1 to {_MOST_SAMPLES} samples in a period")
-        if self._data.dtype.kind == "c" and not self.value(spec.FOURIER):
-            self._note(spec.DATA, "M02", "complex time data, the imaginary part is left out")
+            if not (0 < bandwidth < np.inf and 0 < samples <= _LONGEST):
+                raise ValueError(f"expected a bandwidth above 0 and 1 to {_LONGEST} samples in a period")
         if self.value(spec.PERMUTED):
             acquired = self._from_one(spec.PERMUTATION, axes.shape[0])
             with reading(self.path, spec.PERMUTATION):
@@ -197,9 +166,16 @@ class File(Values):
                     raise ValueError("expected one index for each frame")
         if self.value(spec.SELECTED):
             selection = self._from_one(spec.SELECTION, samples // 2 + 1)
+        is_fourier = bool(self.value(spec.FOURIER))
+        with reading(self.path, spec.DATA):
+            if not is_fourier and self._stored.dtype.kind == "c":
+                self._note(spec.DATA, "M02", "complex time data, the imaginary part is left out")
+        if not is_fourier and axes.shape[3] != samples:
+            text = f"{axes.shape[3]} samples of {samples}: there is no frequency axis"
+            self._note(spec.DATA, "M09", text)
         return Layout(
-            axes=axes,
-            is_fourier=self.value(spec.FOURIER),
+            stored=self._stored,
+            is_fourier=is_fourier,
             samples=samples,
             sampling_rate=2 * bandwidth,
             acquired=acquired,
@@ -264,10 +240,7 @@ class File(Values):
         else:
             sequence = layout.sequence(order)
         if not isinstance(frames, str):
-            chosen = frames if isinstance(frames, slice) else np.asarray(frames)
-            if isinstance(chosen, np.ndarray) and chosen.size == 0:
-                chosen = chosen.astype(np.int64)
-            return np.atleast_1d(sequence[chosen])
+            return sequence[places(frames, len(sequence))]
         if frames == "all":
             return sequence
         if frames not in {"foreground", "background"}:
@@ -282,9 +255,18 @@ class File(Values):
         return self._layout.acquired[self._stored_places(frames, order)]
 
     def read_signal(
-        self, frames: Frames = "all", order: Order = "acquisition", domain: Domain | None = None
+        self,
+        frames: Frames = "all",
+        order: Order = "acquisition",
+        domain: Domain | None = None,
+        *,
+        full: bool = False,
+        periods: Some = None,
+        channels: Some = None,
+        samples: Some = None,
+        components: Some = None,
     ) -> Array:
-        """Read frames in the unit of the file.
+        """Read frames in the unit of the file; only what is asked for is read.
 
         The conversion factor is applied, the transfer function never.
 
@@ -297,7 +279,11 @@ class File(Values):
         domain : {"time", "frequency"} or None
             None for the one that is stored. Spectra are un-normalised (`numpy.fft.rfft`) and have the
             components of `frequencies`. The time signal of a file that stores only some of them is what these
-            make up.
+            make up, which `repairs` says.
+        full : bool
+            Give spectra all V // 2 + 1 components; those that are not stored are zero.
+        periods, channels, samples, components : indices, slice or None
+            Some of the axes J, C, V (time) and K (frequency, counted in the spectra that come back).
 
         Returns
         -------
@@ -308,80 +294,75 @@ class File(Values):
         MdfError
             If the file has no signal, or a damaged one.
         ValueError, IndexError
-            If there are no such frames.
+            If there are no such frames, periods, channels, samples or components.
         """
+        reader = self._reader(domain, full=full, some=(periods, channels, samples, components))
+        return reader.read(self._stored_places(frames, order), BLOCK)
+
+    def blocks(
+        self,
+        frames: Frames = "all",
+        order: Order = "acquisition",
+        domain: Domain | None = None,
+        *,
+        full: bool = False,
+        periods: Some = None,
+        channels: Some = None,
+        memory: int = 2**28,
+    ) -> Iterator[tuple[Ints, Array]]:
+        """Read frames in blocks, for files larger than memory.
+
+        Parameters
+        ----------
+        frames, order, domain, full, periods, channels
+            See `read_signal`.
+        memory : int, bytes
+            A block and all that it takes to make it stay below this, unless one frame alone needs more.
+            A block that is kept counts on top.
+
+        Yields
+        ------
+        frame_index : shape (n,)
+            Place in acquisition of each frame of the block.
+        signal : shape (n, J, C, V or K)
+        """
+        reader = self._reader(domain, full=full, some=(periods, channels, None, None))
+        chosen = self._stored_places(frames, order)
+        block = min(BLOCK, max(1, memory // 16))
+        for part in split(len(chosen), (memory - 8 * block) // reader.frame_bytes):
+            yield self._layout.acquired[chosen[part]], reader.read(chosen[part], block)
+
+    def _reader(self, domain: Domain | None, *, full: bool, some: tuple[Some, Some, Some, Some]) -> Reader:
         if domain not in {None, "time", "frequency"}:
             raise ValueError(f"domain is {domain!r}, expected 'time' or 'frequency'")
-        places = self._stored_places(frames, order)
-        with reading(self.path, spec.DATA), np.errstate(invalid="ignore", over="ignore"):
-            signal = self._layout.read(self._data, places)
-            return signal if domain is None else self._layout.to_domain(signal, domain)
+        layout = self._layout
+        stored: Domain = "frequency" if layout.is_fourier else "time"
+        if domain == "time" and layout.is_fourier and self.value(spec.SELECTED):
+            text = f"the time signal has {layout.shape[3]} of {layout.samples // 2 + 1} components"
+            self._note(spec.SELECTION, "M07", text)
+        return Reader(self.path, layout, domain or stored, full, some)
 
     @property
     def is_calibration(self) -> bool:
         """Whether the file is a system matrix: it has `/calibration/method` and a measurement."""
-        return self.calibration is not None
+        return self.has_group("/calibration")
 
     @property
     def grid(self) -> Grid | None:
         """Grid of the calibration, or else of the reconstruction; None if the file does not say."""
-        for group in (self.calibration, self.reconstruction):
-            if group is None or group.size is None or group.field_of_view is None:
-                continue
-            with reading(self.path, f"{group._path}/size"):
-                if not (np.all(group.size > 0) and np.all(group.field_of_view > 0)):
-                    raise ValueError("expected a grid with sizes above 0")
-            center = np.zeros(3) if group.field_of_view_center is None else group.field_of_view_center
-            return Grid(group.size, group.field_of_view, center, self._order_of_axes(group))
-        return None
+        grids = (group.grid for group in (self.calibration, self.reconstruction) if group is not None)
+        return next((grid for grid in grids if grid is not None), None)
 
-    def _order_of_axes(self, group: Group) -> str:
-        order = str(group.order or "xyz").lower()
-        with reading(self.path, f"{group._path}/order"):
-            if sorted(order) != ["x", "y", "z"]:
-                raise ValueError(f"it is {order!r}, expected the letters x, y and z")
-        return order
+    @property
+    def images(self) -> Array | None:
+        """Reconstructed images (Q, z, y, x, S), whatever the stored order; None if there are none."""
+        return None if self.reconstruction is None else self.reconstruction.images
 
     @cached_property
     def _grid_places(self) -> Ints:
         """Place among the stored foreground frames of each position, x fastest, shape (O,)."""
-        group = self.calibration
-        if group is None:
+        if self.calibration is None:
             raise MdfError(f"{self.path}: the file is no calibration, its frames have no place on a grid")
         count = int(np.sum(~self._layout.is_background))
-        stored = self.value("/calibration/positions")
-        if stored is not None:
-            return self._places_of(stored, count)
-        if group.size is None:
-            return np.arange(count)
-        if np.any(group.size < 1) or np.prod(group.size) != count:
-            size = group.size.tolist()
-            raise MdfError(
-                f"{self.path}: /calibration/size is {size}, the file has {count} foreground frames"
-            )
-        return stored_index(group.size, self._order_of_axes(group))
-
-    def _places_of(self, positions: NDArray[np.float64], count: int) -> Ints:
-        """Sort frames of known positions, x fastest, if they fill the grid; else leave them as stored."""
-        if len(positions) != count:
-            raise MdfError(
-                f"{self.path}: /calibration/positions has {len(positions)} rows, the file has {count} "
-                "foreground frames"
-            )
-        grid = self.grid
-        if grid is None or np.prod(grid.size) != count or not np.all(np.isfinite(positions)):
-            return np.arange(count)
-        voxel = grid.nearest(positions)
-        by_voxel = np.argsort(voxel)
-        return by_voxel if np.array_equal(voxel[by_voxel], np.arange(count)) else np.arange(count)
-
-    def _positions(self) -> NDArray[np.float64]:
-        places = self._grid_places
-        stored = self.value("/calibration/positions")
-        if stored is not None:
-            positions: NDArray[np.float64] = stored[places]
-            return positions
-        grid = self.grid
-        if grid is None:
-            raise MdfError(f"{self.path}: /calibration has neither positions nor size and fieldOfView")
-        return grid.positions()
+        voxels = self.calibration._voxels(count)
+        return np.arange(count) if voxels is None else np.argsort(voxels)

@@ -67,12 +67,24 @@ class Grid:
 
     def nearest(self, positions: Floats) -> Ints:
         """Return the voxel, x fastest, next to each of some positions, shape (O, 3) in m; -1 outside."""
-        relative = (positions - self.center) / self.field_of_view + 0.5
+        extent = np.where(self.field_of_view > 0, self.field_of_view, np.inf)  # a flat grid holds any place
+        relative = (positions - self.center) / extent + 0.5
         place = np.floor(relative * self.size).astype(np.int64)
         inside = np.all((place >= 0) & (place < self.size), axis=1)
         x, y, z = place.T
         voxel: Ints = np.where(inside, x + self.size[0] * (y + self.size[1] * z), -1)
         return voxel
+
+
+def stored_shape(size: Sequence[int] | Ints, order: str) -> tuple[int, ...]:
+    """Return the lengths of a stored grid's axes from slow to fast; the first letter of `order` is fastest.
+
+    >>> stored_shape([4, 3, 2], "yxz")
+    (2, 4, 3)
+    """
+    if sorted(order) != ["x", "y", "z"]:
+        raise ValueError(f"it is {order!r}, expected the letters x, y and z")
+    return tuple(int(size["xyz".index(letter)]) for letter in reversed(order))
 
 
 def stored_index(size: Sequence[int] | Ints, order: str) -> Ints:
@@ -81,8 +93,7 @@ def stored_index(size: Sequence[int] | Ints, order: str) -> Ints:
     >>> stored_index([2, 3, 1], "yxz")
     array([0, 3, 1, 4, 2, 5])
     """
-    slow_to_fast = ["xyz".index(letter) for letter in reversed(order)]
-    stored = np.arange(np.prod(size)).reshape([int(size[axis]) for axis in slow_to_fast])
-    by_axis = np.argsort(slow_to_fast)  # where x, y and z stand among the stored axes
-    index: Ints = stored.transpose(by_axis[::-1]).reshape(-1)
+    stored = np.arange(np.prod(size)).reshape(stored_shape(size, order))
+    by_axis = [order[::-1].index(letter) for letter in "zyx"]
+    index: Ints = stored.transpose(by_axis).reshape(-1)
     return index

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +73,62 @@ def find_dataset(root: h5py.Group, node: str) -> h5py.Dataset | None:
     if found.external:
         raise ValueError("its values stand in another file, which is never followed")
     if found.is_virtual:
-        _check_sources(found)
+        _check_sources(found, hops=2)
     return None if found.shape is None else found
 
 
-def _check_sources(dataset: h5py.Dataset) -> None:
-    """Refuse a virtual dataset whose sources are missing: HDF5 would give fill values."""
+def _check_sources(dataset: h5py.Dataset, hops: int) -> None:
+    """Refuse a virtual dataset with missing sources: HDF5 would give fill values."""
+    if hops == 0:
+        raise ValueError("its source is virtual, and so is the source of that")
     folder = os.path.dirname(dataset.file.filename)  # noqa: PTH120
+    mapped = 0
     for source in dataset.virtual_sources():
-        if source.file_name != "." and not Path(folder, source.file_name).is_file():
-            raise ValueError(f"its source {source.file_name!r} is missing")
+        if source.file_name == ".":
+            shape = _source_shape(dataset.file, source.dset_name, hops)
+        else:
+            path = Path(folder, source.file_name)
+            if not path.is_file():
+                raise ValueError(f"its source {source.file_name!r} is missing")
+            with h5py.File(path, "r") as hdf:
+                shape = _source_shape(hdf, source.dset_name, hops)
+        if not _holds(shape, source):
+            raise ValueError(f"its source {source.dset_name!r} is smaller than it should be")
+        mapped += source.vspace.get_select_npoints()
+    if dataset.shape is not None and mapped < dataset.size:
+        raise ValueError(f"it is virtual and only {mapped} of its {dataset.size} values have a source")
+
+
+def _holds(shape: tuple[int, ...], source: Any) -> bool:
+    """Say whether a dataset of this shape has all that a virtual one takes from it."""
+    if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+        return bool(math.prod(shape) == source.vspace.get_select_npoints())
+    last = source.src_space.get_select_bounds()[1]
+    return len(last) == len(shape) and all(place < size for place, size in zip(last, shape, strict=True))
+
+
+def _source_shape(hdf: h5py.File, node: str, hops: int) -> tuple[int, ...]:
+    source = find(hdf, node)
+    if not isinstance(source, h5py.Dataset) or source.shape is None:
+        raise ValueError(f"its source {node!r} is missing")
+    if source.external:
+        raise ValueError("its values stand in another file, which is never followed")
+    if source.is_virtual:
+        _check_sources(source, hops - 1)
+    return tuple(source.shape)
+
+
+def check_filters(dataset: h5py.Dataset) -> None:
+    """Make sure that a compressed dataset can be read, with `hdf5plugin` where it is needed."""
+    created = dataset.id.get_create_plist()
+    for number, _, _, name in map(created.get_filter, range(created.get_nfilters())):
+        if not h5py.h5z.filter_avail(number) and find_spec("hdf5plugin"):
+            import_module("hdf5plugin")  # it registers its filters
+        if not h5py.h5z.filter_avail(number):
+            called = name.decode(errors="replace").partition(" ")[0].rstrip("\0;")
+            raise ValueError(
+                f"it is compressed with the HDF5 filter {number} ({called}), install hdf5plugin to read it"
+            )
 
 
 def read_text(dataset: h5py.Dataset) -> tuple[Any, bool]:
@@ -87,6 +136,7 @@ def read_text(dataset: h5py.Dataset) -> tuple[Any, bool]:
     if h5py.check_string_dtype(dataset.dtype) is None:
         raise TypeError(f"expected text, found {dataset.dtype}")
     _check_size(dataset)
+    check_filters(dataset)
     raw = np.asarray(dataset[()], dtype=object)
     texts = [_decode(value) for value in raw.reshape(-1)]
     is_utf8 = all(good for _, good in texts)
@@ -106,6 +156,7 @@ def read_numbers(dataset: h5py.Dataset) -> np.ndarray[Any, Any]:
     """Return the numbers of a dataset; integer compounds become complex numbers."""
     check_numbers(dataset)
     _check_size(dataset)
+    check_filters(dataset)
     return as_complex(np.asarray(dataset[()]))
 
 

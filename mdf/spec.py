@@ -159,6 +159,15 @@ ALIASES = {
     "/acquisition/receiver/unit": ("/measurement/unit",),
 }
 
+# Names without an underscore that programs write although the standard does not have them.
+KNOWN_EXTRAS = (
+    "/acquisition/numPatches",
+    "/acquisition/drivefield/customWaveform",
+    "/acquisition/receiver/transferFunctionFileName",
+    "/calibration/isMeanderingGrid",
+    "/custom/auxiliaryData",
+)
+
 
 @dataclass(frozen=True)
 class Field:

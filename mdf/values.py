@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,19 @@ import numpy as np
 
 from mdf import nodes, spec
 from mdf.errors import MdfError
-from mdf.layout import Axes, Ints, find_axes
+from mdf.grid import stored_shape
+from mdf.layout import Axes, Ints, Stored, find_axes
 from mdf.nodes import reading
 from mdf.repair import Array, Repair, fit, tidy_time
+from mdf.sparsity import TRANSFORMATIONS, Sparsity
+from mdf.version1 import Version1, is_version_1
 
 _ITSELF = ("/version", "/uuid", "/time")  # what tells one file from another
-_VERSION_1 = (
-    "/measurement/dataTD",
-    "/measurement/dataFD",
-    "/calibration/dataTD",
-    "/calibration/dataFD",
-    "/date",
-)
+_LARGEST_GRID = 2**27  # positions; more are not believed
+_TRANSFORMATION = "/measurement/sparsityTransformation"
+_PLACES = "/measurement/subsamplingIndices"
+LARGE = (spec.DATA, "/reconstruction/data", _PLACES)  # read only when they are asked for
+_COMPRESSED = (_TRANSFORMATION, _PLACES)
 _UNKNOWN_TEXT = "n.a."
 _MADE = ("new", "derived", "sine")  # defaults that the writer puts
 # What the data tell better than the dataset: rule that it breaks, and axis of (N, J, C, V).
@@ -43,6 +45,7 @@ class Values:
             self._hdf = h5py.File(path, "r")
         self._values: dict[str, Any] = {}
         self._repairs: dict[tuple[str, str], Repair] = {}
+        self._old: Version1 | None = None
         try:
             self.version: str = self.value("/version")
             self._check_version()
@@ -51,30 +54,22 @@ class Values:
             raise
 
     def _check_version(self) -> None:
-        with reading(self.path, "/"):
-            old = [node for node in _VERSION_1 if nodes.find(self._hdf, node) is not None]
-            experiment = nodes.find_group(self._hdf, "/experiment")
         label = re.fullmatch(r"\s*v?(\d+)(\.\d+)*\s*", self.version)
-        if old or (label and label[1] == "1" and experiment is None):
-            raise MdfError(
-                f"{self.path}: this is MDF version 1, which this version does not read",
-                hint="convert it to MDF 2 with MPIFiles.jl",
-            )
         if label is None or label[1] not in "12":
             raise MdfError(f"{self.path}: /version is {self.version!r}, expected '2.1.0' or an older one")
-        if self.has_group("/measurement") and self.value(spec.SPARSE):
-            raise MdfError(
-                f"{self.path}: {spec.SPARSE} is 1, a compression that this version does not read",
-                hint="save the file without it (MPIFiles.jl: sparsityTransformation = nothing)",
-            )
+        with reading(self.path, "/"):
+            self._old = Version1(self._hdf, self._note) if is_version_1(self._hdf) else None
 
     def has_group(self, path: str) -> bool:
         """Say whether a group of the standard is there; a mandatory one that is not is an `MdfError`."""
         with reading(self.path, path):
-            found = nodes.find_group(self._hdf, path) is not None
+            if self._old is not None:
+                found = self._old.has_group(path)
+            else:
+                found = nodes.find_group(self._hdf, path) is not None
         if not found and spec.GROUPS[path]:
             raise MdfError(f"{self.path}: the group {path} is missing, every MDF file has it")
-        if not found or path != "/calibration":
+        if not found or path != "/calibration" or self._old is not None:
             return found
         if self._dataset("/calibration/method") is not None and self.has_group("/measurement"):
             return True
@@ -87,6 +82,8 @@ class Values:
     def _dataset(self, path: str) -> h5py.Dataset | None:
         """Return the dataset of a standard name, or of an old name for it."""
         with reading(self.path, path):
+            if self._old is not None:
+                return self._old.dataset(path)
             found = nodes.find_dataset(self._hdf, path)
             for alias in () if found is not None else spec.ALIASES.get(path, ()):
                 found = nodes.find_dataset(self._hdf, alias)
@@ -96,18 +93,28 @@ class Values:
         return found
 
     def _stored_value(self, field: spec.Field) -> Any:
+        with reading(self.path, field.path):
+            value = self._read_value(field) if self._old is None else self._old.value(field.path)
+        if value is None:
+            return self._absent(field)
+        if field.path == spec.BACKGROUND and self._sparsity is not None:
+            value = self._all_frames(np.asarray(value), self._sparsity)
+        with reading(self.path, field.path):
+            known = self._letters if any(isinstance(axis, str) for axis in field.shape) else {}
+            fitted = fit(field, np.asarray(value), known, lambda *note: self._note(field.path, *note))
+        return _plain(fitted)
+
+    def _read_value(self, field: spec.Field) -> Any:
+        """Return a value as it is stored, None if it is absent."""
         dataset = self._dataset(field.path)
         if dataset is None:
-            return self._absent(field)
-        with reading(self.path, field.path):
-            value, exact = nodes.read_value(dataset, field)
-            if not exact:
-                rule = "F15" if field.is_text else "F09"
-                what = "text is not UTF-8, read as Latin-1"
-                self._note(field.path, rule, what if field.is_text else f"stored as {dataset.dtype}")
-            known = self._letters if field.shape else {}
-            fitted = fit(field, np.asarray(value), known, lambda *note: self._note(field.path, *note))
-        return None if fitted is None else _plain(fitted)
+            return None
+        value, exact = nodes.read_value(dataset, field)
+        if not exact:
+            rule = "F15" if field.is_text else "F09"
+            what = "text is not UTF-8, read as Latin-1"
+            self._note(field.path, rule, what if field.is_text else f"stored as {dataset.dtype}")
+        return value
 
     def _absent(self, field: spec.Field) -> Any:
         if field.need == "yes" and field.default in {"0", "1"}:
@@ -185,8 +192,12 @@ class Values:
         return self._dataset(spec.DATA) is not None
 
     @cached_property
-    def _axes(self) -> Axes:
+    def _stored_axes(self) -> Axes:
+        """Axes of the array as it stands, with B + E frames where it is compressed."""
         shape = self._data.shape
+        if self._old is not None:
+            with reading(self.path, spec.DATA):
+                return self._old.axes(self._data)
         expected = (-1, -1, -1, -1)
         if len(shape) != 4:
             frames, periods, channels = (
@@ -197,7 +208,62 @@ class Values:
         with reading(self.path, spec.DATA):
             return find_axes(shape, frames_last=self.value(spec.FAST_FRAME_AXIS), expected=expected)
 
+    @cached_property
+    def _axes(self) -> Axes:
+        axes, sparsity = self._stored_axes, self._sparsity
+        if sparsity is None:
+            return axes
+        frames = axes.shape[0] - sparsity.num_kept + sparsity.num_positions
+        return replace(axes, shape=(frames, *axes.shape[1:]))
+
+    @property
+    def _stored(self) -> Stored:
+        has_pairs = self._old is not None and self._old.has_pairs
+        return Stored(self._data, self._axes, has_pairs, self._sparsity)
+
+    @cached_property
+    def _sparsity(self) -> Sparsity | None:
+        """How the foreground is compressed, None if it is not (MDF 2.1.0, sparsity transformation)."""
+        if not self._has_data or not self.value(spec.SPARSE):
+            return None
+        name, size = self.value(_TRANSFORMATION), self.value("/calibration/size")
+        places = self._dataset(_PLACES)
+        with reading(self.path, spec.SPARSE):
+            if not (self.value(spec.FOURIER) and self.value(spec.FAST_FRAME_AXIS)):
+                raise ValueError("only spectra with the frame axis last can be compressed")
+            if size is None or np.any(size < 1):
+                raise ValueError("the grid is unknown, expected /calibration/size")
+        with reading(self.path, _TRANSFORMATION):
+            if str(name).strip().upper() not in TRANSFORMATIONS:
+                raise ValueError(f"it is {name!r}, expected one of {', '.join(TRANSFORMATIONS)}")
+        stored = self._stored_axes.shape
+        with reading(self.path, _PLACES):
+            if places is None or places.dtype.kind not in "iu":
+                raise ValueError("expected the indices of the coefficients")
+            positions, kept = int(np.prod(size, dtype=object)), places.shape[-1] if places.shape else 0
+            fits = places.shape[:-1] == stored[1:] and 0 < kept <= min(stored[0], positions)
+            if not fits or positions > _LARGEST_GRID:
+                raise ValueError(f"it has the shape {places.shape}, {spec.DATA} {self._data.shape}")
+        order = str(self.value("/calibration/order") or "xyz").lower()
+        with reading(self.path, "/calibration/order"):
+            return Sparsity(str(name).strip().upper(), stored_shape(size, order), places)
+
+    def _all_frames(self, is_background: Array, sparsity: Sparsity) -> Array:
+        """Return the mask of all O + E frames: it may count the B + E that are stored."""
+        kept, positions = sparsity.num_kept, sparsity.num_positions
+        empty = self._stored_axes.shape[0] - kept
+        counts_kept = len(is_background) == kept + empty != positions + empty
+        first = kept if counts_kept else positions
+        with reading(self.path, spec.BACKGROUND):
+            if not np.array_equal(is_background, np.arange(first + empty) >= first):
+                raise ValueError(f"expected the {empty} background frames behind the others")
+        if counts_kept:
+            text = f"it counts {kept} coefficients, read for all {positions + empty} frames"
+            self._note(spec.BACKGROUND, "M04", text)
+        return np.arange(positions + empty) >= positions
+
     def _values_per_period(self) -> int:
+        """Return how many values of a period should be stored, by all but the array."""
         samples = int(self.value(spec.SAMPLES))
         selection = self._dataset(spec.SELECTION)
         if self.value(spec.SELECTED) and selection is not None:
@@ -234,28 +300,37 @@ class Values:
     def contents(self) -> dict[str, Any]:
         """Return every standard dataset except `/measurement/data`, repaired, ready for `mdf.write`.
 
-        What tells this file from another (`/version`, `/uuid`, `/time`) is left out. Mandatory text that the
-        file lacks becomes "n.a.".
+        They go with the signal as `read_signal` gives it, which is never compressed. What tells this file
+        from another (`/version`, `/uuid`, `/time`) is left out. Mandatory text that the file lacks becomes
+        "n.a.".
         """
         contents = {}
         for path, field in spec.FIELDS.items():
-            if path == spec.DATA or path in _ITSELF or not self.has_group(field.group):
+            if path == spec.DATA or path in {*_ITSELF, *_COMPRESSED} or not self.has_group(field.group):
                 continue
             value = self._known(field)
             if value is not None:
                 contents[path] = value
+        if spec.SPARSE in contents:
+            contents[spec.SPARSE] = False
         return contents
 
     def _known(self, field: spec.Field) -> Any:
         """Return a value as the writer takes it; None for one that it can do without."""
         if field.need not in {"data", "yes", "no"} and not self.value(f"{field.group}/{field.need}"):
             return None
-        if self._dataset(field.path) is None and field.is_mandatory and field.default in {"", *_MADE}:
+        if self._is_absent(field.path) and field.is_mandatory and field.default in {"", *_MADE}:
             is_free_text = field.kind == "string" and not field.shape and not field.default
             return _UNKNOWN_TEXT if is_free_text else None
         value = self.value(field.path)
         replaceable = not field.is_mandatory or field.default == "new"
         return None if replaceable and value is not None and not spec.is_well_formed(field, value) else value
+
+    def _is_absent(self, path: str) -> bool:
+        if self._old is None:
+            return self._dataset(path) is None
+        with reading(self.path, path):
+            return self._old.value(path) is None
 
     def user_nodes(self) -> list[str]:
         """Return the paths of the top-most nodes whose name starts with an underscore."""

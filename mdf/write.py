@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 import h5py
 import numpy as np
 
-from mdf import spec
-from mdf.check import check_dtype, complete, store, user_content
+from mdf import spec, temporary
+from mdf.check import check_dtype, check_kept, complete, store
+from mdf.compression import Compression, CompressionWarning, check_compression, filters
 from mdf.errors import MdfError
 from mdf.file import File
+from mdf.own_values import user_content
 
 Array = np.ndarray[Any, Any]
+
+INDICES = "/measurement/subsamplingIndices"
 
 
 def write(
@@ -28,6 +32,7 @@ def write(
     *,
     user: Mapping[str, Any] | None = None,
     copy_user_from: File | None = None,
+    compression: Compression | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write an MDF file at once.
@@ -42,11 +47,15 @@ def write(
     data : shape (N, J, C, V or K), or None
         Frames in the order in which they are to be stored, in the domain that
         ``contents["/measurement/isFourierTransformed"]`` says; never with the frame axis last, the writer
-        moves it. None for a file without a measurement.
+        moves it. Of sparsity-transformed data (B + E, J, C, K): B coefficients, then E background frames.
+        None for a file without a measurement.
     user : mapping
         Values of your own by path: the first name below a group of the standard starts with an underscore.
     copy_user_from : File
-        An open file whose own values are copied; `user` wins.
+        An open file that this one is made from. Its own values are copied, `user` wins; and what looks like a
+        wrong unit or an unknown waveform is its business, and not refused.
+    compression : int, "lzf" or None
+        Level of gzip, 0 to 9, or LZF. MPIFiles.jl cannot open such files: a `CompressionWarning` says so.
     overwrite : bool
         Replace a file that exists.
 
@@ -56,12 +65,24 @@ def write(
         If something mandatory is missing or does not conform, or the file cannot be written. There is no file
         then, and an older one stays as it was.
     """
-    frames = None if data is None else len(data)
+    contents, frames, indices, kept = dict(contents), None if data is None else len(data), None, None
+    if data is not None and np.any(contents.get(spec.SPARSE) or 0):
+        indices = np.asarray(contents.pop(INDICES, ()))
+        frames, kept = np.size(contents.get(spec.BACKGROUND, ())), indices.shape[-1]
     with create(
-        path, contents, num_frames=frames, user=user, copy_user_from=copy_user_from, overwrite=overwrite
+        path,
+        contents,
+        num_frames=frames,
+        kept=kept,
+        user=user,
+        copy_user_from=copy_user_from,
+        compression=compression,
+        overwrite=overwrite,
     ) as out:
-        if data is not None:
+        if data is not None and kept is None:
             out.append(data)
+        elif data is not None:
+            out.append_values(data, indices)
 
 
 def create(
@@ -69,25 +90,46 @@ def create(
     contents: Mapping[str, Any],
     *,
     num_frames: int | None,
+    kept: int | None = None,
     user: Mapping[str, Any] | None = None,
     copy_user_from: File | None = None,
+    compression: Compression | None = None,
     overwrite: bool = False,
 ) -> Writer:
-    """Write an MDF file frame by frame, in a ``with`` statement.
+    """Write an MDF file piece by piece, in a ``with`` statement.
 
     Parameters
     ----------
     num_frames : int or None
-        How many frames will come, background frames included; None for a file without a measurement.
-    path, contents, user, copy_user_from, overwrite
+        N: how many frames there will be, background frames included; None for a file without a measurement.
+    kept : int or None
+        B: kept coefficients of each component, if the data are sparsity-transformed.
+    path, contents, user, copy_user_from, compression, overwrite
         See `write`.
 
     Returns
     -------
     Writer
-        Its `append` takes frames. The file appears when the block is left with all frames written.
+        Its `append` takes frames, or its `append_values` takes some samples or frequency components of all
+        frames. The file appears when the block is left with everything written.
     """
-    return Writer(Path(path), contents, num_frames, user or {}, copy_user_from, overwrite)
+    if compression is not None:
+        check_compression(compression)
+        warnings.warn(
+            "the data are compressed: Julia readers (MPIFiles.jl) cannot map such a file and do not open it",
+            CompressionWarning,
+            stacklevel=2,
+        )
+    return Writer(
+        Path(path),
+        contents,
+        num_frames,
+        user or {},
+        copy_user_from,
+        kept=kept,
+        compression=compression,
+        overwrite=overwrite,
+    )
 
 
 class Writer:
@@ -100,6 +142,9 @@ class Writer:
         num_frames: int | None,
         user: Mapping[str, Any],
         copy_user_from: File | None,
+        *,
+        kept: int | None,
+        compression: Compression | None,
         overwrite: bool,
     ) -> None:
         self._path = path
@@ -107,15 +152,21 @@ class Writer:
         self._num_frames = num_frames
         self._user = user_content(user)
         self._source = copy_user_from
+        self._kept = kept
+        self._compression = compression
         self._overwrite = overwrite
+        self._axis: int | None = None  # of (N, J, C, V or K), along which the pieces come
         self._written = 0
-        self._temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+        self._hidden: Path | None = None
+        self._sink: temporary.Sink | None = None
         self._hdf: h5py.File | None = None
         self._data: h5py.Dataset | None = None
+        self._indices: h5py.Dataset | None = None
         self._frames_last = False
 
     def __enter__(self) -> Self:
         _check_target(self._path, self._source, overwrite=self._overwrite)
+        self._hidden = temporary.claim(self._path)
         return self
 
     def __exit__(
@@ -135,84 +186,179 @@ class Writer:
         MdfError
             If they do not conform, do not fit the ones before, or are too many.
         """
-        frames = check_dtype(spec.DATA, np.asarray(frames))
+        if self._kept is not None:
+            raise MdfError("sparsity-transformed data come by components, with their indices")
+        self._append(self._prepare(frames, axis=0), axis=0)
+
+    def append_values(self, values: Array, indices: Array | None = None) -> None:
+        """Write the next samples or components of all frames, shape (N, J, C, n).
+
+        This is the way for system matrices that are larger than memory: their frame axis is the last one.
+
+        Parameters
+        ----------
+        values : shape (N, J, C, n)
+            Of sparsity-transformed data (B + E, J, C, n): coefficients, then background frames.
+        indices : shape (J, C, n, B) or None
+            Places of the coefficients among the positions, from 1.
+
+        Raises
+        ------
+        MdfError
+            If they do not conform, do not fit the ones before, or are too many.
+        """
+        if (indices is None) != (self._kept is None):
+            raise MdfError(f"{INDICES} go with sparsity-transformed data, and with no other")
+        values, first = self._prepare(values, axis=3), self._written
+        if indices is not None and self._kept is not None:
+            indices = check_kept(np.asarray(indices), values.shape, self._kept, self._contents)
+            self._store_indices(indices, first)
+        self._append(values, axis=3)
+
+    def _prepare(self, piece: Array, axis: int) -> Array:
+        """Check a piece by itself; the first one begins the file."""
+        piece = check_dtype(spec.DATA, np.asarray(piece))
         if self._num_frames is None:
             raise MdfError(f"{self._path}: frames for a file that was announced without")
-        if self._data is None:
-            shape = (self._num_frames, *frames.shape[1:])
-            self._begin(shape, frames.dtype)
-        assert self._data is not None  # noqa: S101
-        expected = self._frame_shape()
-        if frames.shape[1:] != expected or frames.dtype != self._data.dtype:
+        if piece.ndim != 4:
             raise MdfError(
-                f"frames of shape {frames.shape[1:]} and type {frames.dtype}, the first had {expected} and "
-                f"{self._data.dtype}"
+                f"the data have the shape {piece.shape}, expected (frames, periods, channels, values)"
             )
-        place = slice(self._written, self._written + len(frames))
-        if place.stop > self._num_frames:
-            raise MdfError(f"{self._path}: more frames than the {self._num_frames} that were announced")
-        with _writing(self._path):
-            if self._frames_last:
-                self._data[..., place] = np.moveaxis(frames, 0, -1)
-            else:
-                self._data[place] = frames
-        self._written = place.stop
+        if self._axis not in {None, axis}:
+            raise MdfError("pieces of frames and pieces of values do not go together in one file")
+        if self._data is None:
+            self._begin(self._whole(piece.shape, axis), piece)
+        self._axis = axis
+        return piece
 
-    def _frame_shape(self) -> tuple[int, ...]:
+    def _append(self, piece: Array, axis: int) -> None:
+        """Write a piece that is checked by itself, if it goes with those before."""
         assert self._data is not None  # noqa: S101
-        shape = self._data.shape
-        return tuple(shape[:-1] if self._frames_last else shape[1:])
+        whole = self._canonical()
+        last = self._written + piece.shape[axis]
+        place = [slice(None)] * 4
+        place[axis] = slice(self._written, last)
+        if _without(piece.shape, axis) != _without(whole, axis) or piece.dtype != self._data.dtype:
+            raise MdfError(
+                f"{_PIECES[axis]} of shape {_without(piece.shape, axis)} and type {piece.dtype}, the first "
+                f"had {_without(whole, axis)} and {self._data.dtype}"
+            )
+        if last > whole[axis]:
+            raise MdfError(f"{self._path}: more {_PIECES[axis]} than the {whole[axis]} that were announced")
+        with self._writing():
+            if self._frames_last:
+                self._data[(*place[1:], place[0])] = np.moveaxis(piece, 0, -1)
+            else:
+                self._data[tuple(place)] = piece
+        self._written = last
 
-    def _begin(self, shape: tuple[int, ...] | None, dtype: np.dtype[Any] | None) -> None:
-        """Check everything, then write everything but the frames."""
-        data = None if shape is None or dtype is None else (shape, dtype)
-        checked = complete(self._contents, data)
-        with _writing(self._path):
-            self._hdf = h5py.File(self._temporary, "x")
+    def _canonical(self) -> tuple[int, ...]:
+        """Return the shape of all data, frames first."""
+        assert self._data is not None  # noqa: S101
+        shape = tuple(self._data.shape)
+        return shape[-1:] + shape[:-1] if self._frames_last else shape
+
+    def _whole(self, piece: tuple[int, ...], axis: int) -> tuple[int, ...]:
+        """Return the shape of all frames as they were measured, by that of the first piece."""
+        assert self._num_frames is not None  # noqa: S101
+        if axis == 0:
+            return (self._num_frames, *piece[1:])
+        return (self._num_frames, *piece[1:3], self._num_values())
+
+    def _num_values(self) -> int:
+        """Return the number of samples or components of a period, by the contents."""
+        if np.any(self._contents.get(spec.SELECTED) or 0):
+            return int(np.size(self._contents.get(spec.SELECTION, ())))
+        samples = self._contents.get(spec.SAMPLES)
+        if samples is None or np.ndim(samples):
+            raise MdfError(f"{spec.SAMPLES} is {samples}, expected the number of samples in a period")
+        return int(samples) // 2 + 1 if np.any(self._contents.get(spec.FOURIER) or 0) else int(samples)
+
+    def _begin(self, shape: tuple[int, ...] | None, piece: Array | None) -> None:
+        """Check everything, then write everything but the data."""
+        data = None if shape is None or piece is None else (shape, piece.dtype)
+        checked = complete(self._contents, data, kept=self._kept, is_copy=self._source is not None)
+        assert self._hidden is not None  # noqa: S101
+        with self._writing():
+            self._sink = temporary.Sink(self._hidden)
+            self._hdf = h5py.File(self._sink, "w")
             for path, value in checked.items():
                 store(self._hdf, path, value)
-            if data is not None:
+            if data is not None and piece is not None:
                 self._frames_last = bool(checked[spec.FAST_FRAME_AXIS])
-                stored = data[0][1:] + data[0][:1] if self._frames_last else data[0]
-                self._data = self._hdf.create_dataset(spec.DATA, stored, data[1], fill_time="never")
+                self._make_data(data[0], piece, int(np.sum(checked[spec.BACKGROUND])))
         self._write_user_values(self._hdf)
+
+    def _make_data(self, shape: tuple[int, ...], piece: Array, background_frames: int) -> None:
+        assert self._hdf is not None  # noqa: S101
+        frames = shape[0] if self._kept is None else self._kept + background_frames
+        together = min(len(piece), frames)
+        stored = (*shape[1:], frames) if self._frames_last else (frames, *shape[1:])
+        longest = (*shape[1:], together) if self._frames_last else (together, *shape[1:])
+        options = filters(self._compression, longest, piece.dtype.itemsize)
+        self._data = self._hdf.create_dataset(spec.DATA, stored, piece.dtype, fill_time="never", **options)
+        if self._kept is not None:
+            places = (*shape[1:], self._kept)
+            options = filters(self._compression, places, 4)
+            self._indices = self._hdf.create_dataset(INDICES, places, "<i4", fill_time="never", **options)
+
+    def _store_indices(self, indices: Array, first: int) -> None:
+        assert self._indices is not None  # noqa: S101
+        with self._writing():
+            self._indices[:, :, first : first + indices.shape[2]] = indices
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn all that goes wrong into an `MdfError`."""
+        try:
+            yield
+            if self._sink is not None:
+                self._sink.check()
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            raise MdfError(f"{self._path}: cannot be written: {error}") from error
 
     def _write_user_values(self, hdf: h5py.File) -> None:
         if self._source is not None:
             self._source.copy_user_nodes(hdf)
-        with _writing(self._path):
+        with self._writing():
             for path, value in self._user.items():
                 if path in hdf:
                     del hdf[path]
                 store(hdf, path, value)
 
     def _finish(self) -> None:
+        axis = self._axis or 0
         if self._num_frames is None:
             self._begin(None, None)
-        elif self._written != self._num_frames:
+        elif self._data is None or self._written != self._canonical()[axis]:
+            announced = self._num_frames if self._data is None else self._canonical()[axis]
             raise MdfError(
-                f"{self._path}: {self._written} frames were written, {self._num_frames} were announced: "
+                f"{self._path}: {self._written} {_PIECES[axis]} were written, {announced} were announced: "
                 "there is no file"
             )
         assert self._hdf is not None  # noqa: S101
-        with _writing(self._path):
+        assert self._hidden is not None  # noqa: S101
+        with self._writing():
             self._hdf.close()
-            _sync(self._temporary)
-            _publish(self._temporary, self._path, overwrite=self._overwrite)
-            _sync(self._path.parent)
+            assert self._sink is not None  # noqa: S101
+            self._sink.check()
+            self._sink.close()
+            temporary.publish(self._hidden, self._path, overwrite=self._overwrite)
 
     def _discard(self) -> None:
         if self._hdf is not None:
             self._hdf.close()
-        self._temporary.unlink(missing_ok=True)
+        if self._sink is not None:
+            self._sink.close()
+        if self._hidden is not None:
+            temporary.release(self._hidden)
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
-        raise MdfError(f"{path}: cannot be written: {error}") from error
+_PIECES = {0: "frames", 3: "values"}
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]
 
 
 def _check_target(path: Path, source: File | None, *, overwrite: bool) -> None:
@@ -223,34 +369,4 @@ def _check_target(path: Path, source: File | None, *, overwrite: bool) -> None:
     if source is not None and path.exists() and path.samefile(source.path):
         raise MdfError(f"{path}: the output is the input {str(source.path)!r}", hint="choose another name")
     if not overwrite and os.path.lexists(path):
-        raise _exists(path)
-
-
-def _exists(path: Path) -> MdfError:
-    return MdfError(f"{path}: the file exists", hint="choose another name, or ask for it to be overwritten")
-
-
-def _publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
-    """Give the finished file its name; a file that appeared meanwhile is not overwritten."""
-    if overwrite:
-        temporary.replace(path)
-        return
-    try:
-        os.link(temporary, path)  # unlike a rename it fails if there is something
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError:  # a file system without hard links
-        if os.path.lexists(path):
-            raise _exists(path) from None
-        temporary.replace(path)
-
-
-def _sync(path: Path) -> None:
-    """Have the system put a file or folder on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # folders cannot be opened there
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        raise temporary.exists(path)

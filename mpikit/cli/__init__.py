@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mpikit.cli.convert import convert
 from mpikit.cli.demo import demo
 from mpikit.cli.denoise import denoise
 from mpikit.cli.doctor import doctor
@@ -15,6 +16,7 @@ from mpikit.cli.info import info
 from mpikit.cli.plugins import plugins_app
 from mpikit.cli.reconstruct import reconstruct
 from mpikit.cli.simulate import simulate
+from mpikit.cli.validate import validate
 from mpikit.errors import MpikitError
 
 app = typer.Typer(
@@ -75,6 +77,7 @@ def mpikit(
     """Denoise and reconstruct Magnetic Particle Imaging (MPI) data."""
 
 
+app.command("convert")(convert)
 app.command("demo")(demo)
 app.command("denoise")(denoise)
 app.command("doctor")(doctor)
@@ -82,6 +85,7 @@ app.command("info")(info)
 app.command("reconstruct")(reconstruct)
 app.add_typer(plugins_app, name="plugins")
 app.command("simulate")(simulate)
+app.command("validate")(validate)
 
 
 def main() -> None:

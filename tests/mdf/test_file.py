@@ -226,22 +226,6 @@ class TestBadFiles:
         with pytest.raises(mdf.MdfError, match=r"expected '2\.1\.0'"):
             mdf.open(made({"/version": version}))
 
-    def test_version_1(self, made):
-        measured = {
-            "/version": "1.0.5",
-            "/measurement/data": None,
-            "/measurement/dataTD": np.zeros((5, 2, 10)),
-        }
-        with pytest.raises(mdf.MdfError, match="MDF version 1"):
-            mdf.open(made(measured))
-        # The label decides nothing: this is version 2 by what it holds.
-        with mdf.open(made({"/version": "1.0"})) as file:
-            assert file.read_signal().shape == (5, 3, 2, 10)
-
-    def test_a_compression_that_is_not_read(self, made):
-        with pytest.raises(mdf.MdfError, match="isSparsityTransformed"):
-            mdf.open(made({"/measurement/isSparsityTransformed": np.int8(1)}))
-
     @pytest.mark.parametrize(
         ("node", "value", "ask"),
         [

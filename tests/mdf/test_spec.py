@@ -6,7 +6,9 @@ from mdf import spec
 
 def test_public_names():
     assert mdf.__all__ == [
-        "File", "Grid", "Group", "MdfError", "Repair", "Writer", "create", "open", "write", "write_time",
+        "CompressionWarning", "Conversion", "ConversionError", "File", "Grid", "Group", "MdfError", "Problem",
+        "Repair", "SystemMatrix", "Writer", "convert", "create", "open", "plan_conversion", "validate",
+        "write", "write_time",
     ]  # fmt: skip
     for name in mdf.__all__:
         getattr(mdf, name)

@@ -1,0 +1,1 @@
+"""Convert a file: from wishes to a plan, from a plan to a file."""
