@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 import mdf
 from mpikit.device import choose_device
-from mpikit.errors import InputError, NumericalError, PluginError
+from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.events import Event, Finding, silent
 from mpikit.files import check_output
 from mpikit.judging import Holdout, Score, hold_out, judge, judge_noisy
@@ -227,9 +227,10 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     options, state = parse_options(offer.record, parameters), None
     if model is not None:
         options, state = _from_model(model, offer, parameters)
-    check_output(output, inputs=(source,), overwrite=overwrite)
+    inputs = (source,) if model is None else (source, Path(model))
+    check_output(output, inputs=inputs, overwrite=overwrite)
     if keep_model is not None:
-        check_output(keep_model, inputs=(source, output), overwrite=overwrite)
+        _check_model_output(Path(keep_model), output, inputs, overwrite=overwrite)
     # only learned methods compute on a device, and asking for one imports torch
     device = choose_device(device) if offer.record.learned or device != "auto" else "cpu"
     scan = read_scan(source, repeats=repeats)
@@ -238,7 +239,7 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     result = denoise_scan(scan, offer, options, run=run, state=state)
     record = run_record(
         "denoise",
-        inputs=[source, *([model] if model else [])],
+        inputs=inputs,
         options={"method": method, **options.model_dump(mode="json"), "repeats": scan.repeats},
         seed=seed,
         distribution=offer.distribution,
@@ -250,6 +251,15 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
         save_model(keep_model, card, result.method.state(), overwrite=overwrite)
     _write(source, output, scan, result, record, overwrite=overwrite)
     return DenoisedFile(output, keep_model, result)
+
+
+def _check_model_output(keep_model: Path, output: Path, inputs: tuple[Path, ...], *, overwrite: bool) -> None:
+    if keep_model.resolve() == output.resolve():
+        raise UsageError(
+            f"the model and the denoised file cannot both be {output.name}",
+            hint="give --save-model another name",
+        )
+    check_output(keep_model, inputs=inputs, overwrite=overwrite)
 
 
 def plan(
@@ -320,11 +330,14 @@ def _describe_repeats(scan: Scan, *, asked: bool) -> Finding:
 
 
 def score_table(result: Denoised) -> list[dict[str, Any]]:
-    """Return the figures of all methods, ready for JSON: noisy data, the method, simple methods."""
+    """Return the figures of all methods, ready for JSON: noisy data, the method, simple methods.
+
+    An SNR that is not finite (no noise at all, or no signal) is None: JSON has no infinity.
+    """
     return [
         {
             "method": score.method,
-            "snr_db": score.figures.snr_db,
+            "snr_db": score.figures.snr_db if np.isfinite(score.figures.snr_db) else None,
             "is_lower_bound": score.figures.is_bound,
             "mean_squared_error": score.figures.error,
             "standard_error": score.figures.uncertainty,

@@ -161,8 +161,8 @@ def _check_alike(scans: Sequence[Scan]) -> None:
 def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: float) -> float:
     """Ratio of mean noise power to measured noise power that is exceeded with a given probability.
 
-    Exact for equal shares (F distribution). For others the F distribution is shifted and scaled to the first
-    three cumulants (Buckley and Eagleson, Austral. J. Statist. 30A, 1988), exact for one share of many.
+    Exact for equal shares (F distribution). For others the mean power is taken for a gamma variate, shifted
+    and scaled to its first three cumulants (Buckley and Eagleson, Austral. J. Statist. 30A, 1988).
 
     Parameters
     ----------
@@ -173,13 +173,14 @@ def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: fl
         Complex degrees of freedom of the measured noise power.
     """
     from scipy.stats import f as f_distribution
+    from scipy.stats import gamma
 
     first, second, third = (float(np.sum(shares**order)) for order in (1, 2, 3))
     squares = second**3 / third**2
     scale = (second * squares) ** 0.5 / first
-    # the scale shrinks what the measured power contributes to the spread, which fewer degrees make up for
-    quantile = f_distribution.isf(false_alarm, 2 * squares, 2 * freedom * scale**2)
-    return float(1 + scale * (quantile - 1))
+    known = gamma.isf(false_alarm, squares) / squares
+    measured = f_distribution.isf(false_alarm, 2 * squares, 2 * freedom)
+    return float((1 + scale * (known - 1)) * measured / known)
 
 
 def _mean_spectra(scan: Scan) -> tuple[Spectra, NDArray[np.float64], NDArray[np.float64], float]:

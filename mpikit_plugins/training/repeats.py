@@ -31,8 +31,9 @@ class RepeatedSignals:
 def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedSignals:
     """Keep a part of the repeats, or of the clean signals, back for early stopping.
 
-    Two or more repeats of each clean signal; or, with fewer than eight repeats of ten clean signals or more,
-    some of these whole. A group with fewer than four repeats of fewer than ten signals is all training.
+    Two or more repeats of each clean signal, so that two are left; or, with fewer than eight repeats of ten
+    clean signals or more, some of these whole. A group with fewer than four repeats of fewer than ten
+    signals is all training.
 
     Parameters
     ----------
@@ -51,11 +52,11 @@ def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
         if repeats < 2:
             continue
         if repeats < 8 and signals >= 10:
-            kept = round(share * signals)
+            kept = min(max(1, round(share * signals)), signals - 1)
             training.append(group[:-kept])
             validation.append(group[-kept:])
         elif repeats >= 4:
-            kept = max(2, round(share * repeats))
+            kept = min(max(2, round(share * repeats)), repeats - 2)
             training.append(group[:, :-kept])
             validation.append(group[:, -kept:])
         else:

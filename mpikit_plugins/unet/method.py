@@ -76,7 +76,8 @@ class UNetGradientDifference:
         weights = {
             f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
         }
-        return {**weights, **self.harmonic.state(), "level": self.level}
+        learnt = {**weights, **self.harmonic.state(), "level": self.level}
+        return {name: np.array(value) for name, value in learnt.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:
         """Take back what `state` returned."""
