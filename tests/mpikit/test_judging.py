@@ -280,3 +280,20 @@ def test_the_noisy_score_is_that_of_doing_nothing():
         assert noisy.figures == same.figures
         assert (noisy.method, noisy.periods_used) == ("noisy", 1)
         assert noisy.figures.error == pytest.approx(1 + without_background / 6, rel=0.1)
+
+
+def test_the_score_of_a_method_that_pools_with_a_background_subtracted():
+    """The judges share the noise of their own half of the empty frames."""
+    rng = np.random.default_rng(15)
+
+    class ClearMean(Mean):
+        def denoise(self, scan, /, *, run):
+            return super().denoise(subtract_background(scan), run=run)
+
+    differences = []
+    for _ in range(200):
+        holdout = hold_out(noisy_scan(rng, "frames", 20, 2, 8, background=3.0))
+        score = judge(denoiser(pools=True), ClearMean(), holdout, without_background=True, run=run())
+        true = np.mean((ClearMean().denoise(holdout.fitting, run=run()) - CLEAN) ** 2)
+        differences.append(score.figures.error - true)
+    assert abs(np.mean(differences)) < 3.5 * np.std(differences, ddof=1) / np.sqrt(200)

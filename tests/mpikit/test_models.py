@@ -21,7 +21,9 @@ CARD = Card(
     history={"command": "denoise", "seed": 3},
     cite=("10.1000/a", "10.1000/b"),
 )
-shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+shared_folder = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 kinds = st.sampled_from(
     ["bool", "int8", "uint16", "int32", "int64", "float16", "float32", "float64", "complex64"]
 )

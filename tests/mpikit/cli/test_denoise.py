@@ -290,14 +290,7 @@ def test_the_best_simple_method_of_one_period_has_its_own_row(capsys):
     show_scores(result(scored("net", 0.01, 0.02), pooled, single))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows[0] == ["before", "(noisy)", "3.0", "dB", "0.1", "dB", "1"]
-    assert rows[1] == [
-        "after",
-        "(net)",
-        ">",
-        "13.0",
-        "dB",
-        "1",
-    ]  # lost in its uncertainty: a bound without an error
+    assert rows[1] == ["after", "(net)", ">", "13.0", "dB", "1"]  # a bound has no standard error
     assert rows[2] == ["best", "simple", "(mean)", "13.0", "dB", "0.9", "dB", "7"]
     assert rows[3] == ["best", "simple", "from", "one", "period", "(box)", "7.0", "dB", "0.2", "dB", "1"]
 
