@@ -16,7 +16,7 @@ from mpikit.device import choose_device
 from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.events import Event, Finding, silent
 from mpikit.files import check_output
-from mpikit.judging import Holdout, Score, hold_out, judge, judge_noisy
+from mpikit.judging import Holdout, Score, hold_out, judge, judge_noisy, lacks_judges
 from mpikit.models import Card, load_model, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
@@ -46,6 +46,8 @@ class Denoised:
         The output is free of the empty-scanner signal.
     method : Method
         Fitted.
+    no_score : str
+        Why there are no figures, in words; empty when there are some.
     """
 
     signal: NDArray[np.float32]
@@ -55,6 +57,7 @@ class Denoised:
     simple: tuple[Score, ...]
     without_background: bool
     method: Method
+    no_score: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,12 @@ def denoise_scan(
         signal = _denoised(method, scan, run)
         empty = replace(scan, signal=scan.background, foreground_index=scan.background_index)
         background = _denoised(method, empty, run) if len(scan.background) else scan.background
+        silent_because = lacks_judges(scan, without_background=free)
+        if silent_because is not None:
+            return Denoised(signal, background, None, None, (), free, method, silent_because)
         after = judge(denoiser, method, holdout, without_background=free, run=run)
     before = judge_noisy(holdout, without_background=free)
-    simple = _simple_scores(scan, denoiser, holdout, without_background=free, run=run) if before else ()
+    simple = _simple_scores(scan, denoiser, holdout, without_background=free, run=run)
     return Denoised(signal, background, before, after, simple, free, method)
 
 

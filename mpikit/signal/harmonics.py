@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpikit.errors import InputError
 from mpikit.scan import Scan
 from mpikit.signal.background import noise_shares, shared_background_noise
-from mpikit.signal.noise import noise_statistics
+from mpikit.signal.noise import line_weights, noise_statistics
 from mpikit.signal.stacks import stack_repeats
 from mpikit.signal.symmetry import Symmetry, exact_symmetry, fit_symmetry, symmetry_center
 
@@ -81,6 +81,21 @@ class HarmonicFilter:
                 f"the method was fitted to {fitted[0]} and {fitted[1]}",
                 hint="fit the method on this scan",
             )
+
+    def passed_noise(self, line_power: NDArray[np.float64]) -> float:
+        """Mean squared sample of noise behind the filter.
+
+        Parameters
+        ----------
+        line_power : shape (C, K), unit squared
+            Expected squared magnitude of the noise on each line of an un-normalised rfft.
+        """
+        share = self.keep.astype(np.float64)
+        if self.symmetry is not None:
+            share[self.symmetry.holds] /= 2
+        return float(np.sum((share * line_power) @ line_weights(self.samples))) / (
+            self.samples**2 * len(self.keep)
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the filter as a flat dict of arrays."""

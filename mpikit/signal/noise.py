@@ -77,7 +77,9 @@ def noise_statistics(scan: Scan) -> NoiseStatistics:
         return NoiseStatistics(power, freedom, "background frames", samples)
     power = np.mean(np.abs(np.fft.rfft(stacked[:, 0].astype(np.float64), axis=-1)) ** 2, axis=0)
     level = np.median(power[:, scan.stored_lines], axis=-1, keepdims=True) / median_of_mean(len(stacked))
-    return NoiseStatistics(level * scan.stored_lines, len(stacked), "spectrum", samples)
+    # one level from all lines: it is known far better than a line by itself would be
+    freedom = len(stacked) * int(scan.stored_lines.sum())
+    return NoiseStatistics(level * scan.stored_lines, freedom, "spectrum", samples)
 
 
 def _spread(

@@ -22,10 +22,17 @@ class RepeatedSignals:
     validation : sequence of shape (B, R, C, V)
         Kept back for early stopping, no repeat of it in ``training``; R > 1. Empty when there is too
         little to keep any back.
+    common_power : float, unit squared
+        Mean squared sample of noise that all repeats share, as that of a subtracted background is.
+    common_passed : float, unit squared
+        The part of it that the method lets through. Repeats cannot tell it from signal, so it must be counted
+        as error; the rest they count as signal that was lost, and must not.
     """
 
     training: Sequence[Signals]
     validation: Sequence[Signals]
+    common_power: float = 0.0
+    common_passed: float = 0.0
 
 
 def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedSignals:

@@ -29,8 +29,14 @@ MADE = {
 }
 
 
+def no_picture(path, *_, **__):
+    """Drawing all frames takes most of the time, and is tested elsewhere."""
+    path.write_bytes(b"")
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    monkeypatch.setattr("mpikit.reconstruction.files.save_images", no_picture)
     assert (demo.METHOD, demo.PRESET) == ("unet-gd", "openmpi-2d")
     monkeypatch.setattr(demo, "METHOD", "harmonic")
     monkeypatch.setattr(demo, "GRID", (9, 7))
@@ -84,11 +90,7 @@ def test_the_whole_path(tmp_path, monkeypatch):
     assert [record["command"] for record in history] == ["simulate", "denoise", "reconstruct"]
 
 
-def test_a_seed_repeats_it_and_files_may_be_replaced(tmp_path, monkeypatch):
-    def no_picture(path, *_, **__):  # drawing takes most of the time, and is tested elsewhere
-        path.write_bytes(b"")
-
-    monkeypatch.setattr("mpikit.reconstruction.files.save_images", no_picture)
+def test_a_seed_repeats_it_and_files_may_be_replaced(tmp_path):
     (tmp_path / "demo.png").write_text("old")
     (tmp_path / "mine.txt").write_text("mine")
     runs = [demo.run_demo(tmp_path, seed=seed, overwrite=True) for seed in (1, 2, 1)]

@@ -15,7 +15,7 @@ from mpikit.errors import InputError
 from mpikit.provenance import read_history
 from mpikit.scan_file import EMPTY_LINES, read_scan
 
-FRAMES, EMPTY, PERIODS, CHANNELS, SAMPLES = 9, 4, 2, 3, 60
+FRAMES, EMPTY, PERIODS, CHANNELS, SAMPLES = 9, 6, 2, 3, 60
 LINES = SAMPLES // 2 + 1
 FAST = ("steps=4", "features=3", "evaluate_every=2")
 
@@ -48,7 +48,7 @@ ABOUT = {
     "/acquisition/receiver/unit": "V",
     "/acquisition/receiver/transferFunction": (1 + 0.1j) * np.ones((CHANNELS, LINES)),
 }
-BACKGROUND = np.isin(np.arange(FRAMES + EMPTY), [0, 4, 5, 12])  # in order of acquisition
+BACKGROUND = np.isin(np.arange(FRAMES + EMPTY), [0, 1, 5, 6, 13, 14])  # in order of acquisition
 SELECTED = np.array([1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 20, 21, 22, 25])  # from 0
 
 
@@ -232,6 +232,7 @@ def test_metadata_user_nodes_and_history(source, tmp_path):
         "repeats": "both",
     }
     assert history[0]["scores"] == score_table(first.result)
+    assert [row["method"] for row in history[0]["scores"]] == ["noisy", "harmonic", "average"]
     assert (history[0]["distribution"], history[0]["device"]) == ("mpikit", "cpu")
     assert str(tmp_path) not in json.dumps(history)
 

@@ -51,7 +51,7 @@ def run(capsys, monkeypatch):
 
 @pytest.fixture
 def source(tmp_path):
-    scan = example_scan(frames=11, periods=2, repeats="both", background_frames=3)
+    scan = example_scan(frames=11, periods=2, repeats="both", background_frames=4)
     write_scan(scan, tmp_path / "scan.mdf", contents=ABOUT)
     return tmp_path / "scan.mdf"
 
@@ -175,7 +175,7 @@ def test_force_replaces(run, source, tmp_path):
     (tmp_path / "taken.mdf").write_text("somebody's")
     assert run(source, "-m", "average", "-o", tmp_path / "taken.mdf", "--force", "-q") == (0, "", "")
     with mdf.open(tmp_path / "taken.mdf") as file:
-        assert file.num_frames == 14
+        assert file.num_frames == 15
 
 
 def test_files_that_are_no_measurement(run, tmp_path):
