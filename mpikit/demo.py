@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpikit.denoise import Denoised, default_output, denoise_file
+from mpikit.denoise import Denoised
+from mpikit.denoise_file import default_output, denoise_file
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, silent
 from mpikit.figures import side_by_side

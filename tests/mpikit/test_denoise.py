@@ -11,7 +11,8 @@ import pytest
 
 import mdf
 from mpikit import Denoiser, Finding, Run, StatelessMethod
-from mpikit.denoise import default_output, denoise_file, denoise_scan, plan, score_table
+from mpikit.denoise import denoise_scan, score_table
+from mpikit.denoise_file import default_output, denoise_file, plan
 from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.models import Card, load_model, save_model
 from mpikit.plugins import Offer, registry
@@ -97,10 +98,10 @@ def test_learned_methods_are_shown_beside_simple_ones(source):
     assert done.result.after.method == "unet-gd"
 
 
-def test_without_background_the_simple_methods_are_not_compared_with_others(source):
+def test_when_the_background_is_kept_the_simple_methods_keep_it_too(source):
     done = denoise_file(source, method="harmonic", parameters=("background=keep",))
     assert not done.result.without_background
-    assert done.result.simple == ()
+    assert [score.method for score in done.result.simple] == ["average"]
     assert done.result.before is not None
 
 
@@ -302,7 +303,7 @@ def test_methods_that_misbehave():
 def test_the_method_that_does_nothing_gains_nothing():
     result = apply(strange(lambda scan: scan.signal.copy()))
     assert result.after.figures == result.before.figures
-    assert {score.method for score in result.simple} == set()  # they subtract the background, this does not
+    assert {score.method for score in result.simple} == {"average", "harmonic"}  # keeping the background
     none = example_scan(frames=10, background_frames=0)
     assert {score.method for score in apply(strange(lambda scan: scan.signal.copy()), none).simple} == {
         "average",

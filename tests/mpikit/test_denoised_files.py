@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import mdf
-from mpikit.denoise import denoise_file, emptied_lines, score_table
+from mpikit.denoise import score_table
+from mpikit.denoise_file import denoise_file, emptied_lines
 from mpikit.errors import InputError
 from mpikit.provenance import read_history
 from mpikit.scan_file import EMPTY_LINES, read_scan

@@ -314,7 +314,7 @@ def test_the_verb_imports_nothing_heavy():
 
 def test_a_simple_method_does_not_load_torch(source):
     code = (
-        "import sys; from pathlib import Path; from mpikit.denoise import denoise_file; "
+        "import sys; from pathlib import Path; from mpikit.denoise_file import denoise_file; "
         f"denoise_file(Path({str(source)!r}), method='harmonic'); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
