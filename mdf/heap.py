@@ -1,8 +1,9 @@
-"""Where HDF5 keeps texts of variable length: a damaged place makes its library run forever."""
+"""Where HDF5 keeps texts of variable length: damage there makes it run forever, or take all memory."""
 
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,8 @@ def check_heap(dataset: h5py.Dataset, checked: set[int]) -> None:
     """Refuse texts whose place in the file is damaged so that HDF5 would never come back.
 
     The library walks from object to object through a collection of texts, and does not notice one that is of
-    length 0 (HDF5 2.0, File Format Specification, III.E). Only contiguous datasets can be checked.
+    length 0 (HDF5 2.0, File Format Specification, III.E); it also takes memory for whatever length a text
+    claims. Only contiguous datasets can be checked.
 
     Parameters
     ----------
@@ -43,8 +45,10 @@ def check_heap(dataset: h5py.Dataset, checked: set[int]) -> None:
         raw.seek(offset)
         found = raw.read(_REFERENCE.itemsize * min(math.prod(dataset.shape), _MOST_TEXTS))
         whole = len(found) // _REFERENCE.itemsize * _REFERENCE.itemsize
-        addresses = set(np.frombuffer(found[:whole], _REFERENCE)["address"].tolist())
-        for address in addresses - checked:
+        references = np.frombuffer(found[:whole], _REFERENCE)
+        if np.any(references["length"] > raw.seek(0, os.SEEK_END)):
+            raise ValueError("its text claims to be longer than the file")
+        for address in set(references["address"].tolist()) - checked:
             _check_collection(raw, int(hdf.userblock_size) + address)
             checked.add(address)
 

@@ -41,7 +41,8 @@ class Values:
         self.path = path
         with reading(path, "the file"):
             if not path.is_file():
-                raise MdfError(f"{path}: there is no such file")
+                kind = "it is a folder" if path.is_dir() else "it is no ordinary file"
+                raise MdfError(f"{path}: {kind if path.exists() else 'there is no such file'}")
             self._hdf = h5py.File(path, "r")
         self._values: dict[str, Any] = {}
         self._repairs: dict[tuple[str, str], Repair] = {}
@@ -117,12 +118,15 @@ class Values:
         return value
 
     def _absent(self, field: spec.Field) -> Any:
+        if not self.has_group(field.group):  # then nothing in it is missing
+            return None
         if field.need == "yes" and field.default in {"0", "1"}:
             rule = "F03" if field.path == spec.SPARSE else "F05"
             self._note(field.path, rule, f"absent, taken as {field.default}")
             return bool(int(field.default)) if field.kind == "flag" else int(field.default)
         if field.is_mandatory:
-            raise MdfError(f"{self.path}: {field.path} is missing, every MDF file with {field.group} has it")
+            group = "" if field.group == "/" else f" with {field.group}"
+            raise MdfError(f"{self.path}: {field.path} is missing, every MDF file{group} has it")
         return None
 
     def value(self, path: str) -> Any:

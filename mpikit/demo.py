@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpikit.denoise import Denoised, denoise_file
+from mpikit.denoise import Denoised
+from mpikit.denoise_file import default_output, denoise_file
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, silent
 from mpikit.figures import side_by_side
+from mpikit.files import check_output
 from mpikit.metrics import snr
 from mpikit.reconstruction import Result, reconstruct_file
 from mpikit.scan_file import read_scan
@@ -70,6 +72,8 @@ def run_demo(
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
     scan, clean, matrix = (folder / name for name in ("scan.mdf", "scan.clean.mdf", "systemmatrix.mdf"))
     picture = folder / "demo.png"
+    for path in (scan, clean, matrix, picture, *_later(scan)):
+        check_output(path, overwrite=overwrite)
     scanner = preset(PRESET)
     _title(tell, "a scan of a smiling phantom, simulated")
     simulate_file(
@@ -85,6 +89,13 @@ def run_demo(
     images = [_image(path, matrix, overwrite=overwrite, tell=tell) for path in (scan, denoised.path)]
     _compare(picture, images, overwrite=overwrite)
     return Demo(folder, picture, denoised.result, _true_snr(clean, scan, denoised.result))
+
+
+def _later(scan: Path) -> list[Path]:
+    """Files that come after the training, named so that nobody waits for it in vain."""
+    denoised = default_output(scan, METHOD)
+    images = [path.with_name(f"{path.stem}.reconstruction.mdf") for path in (scan, denoised)]
+    return [denoised, *images, *(image.with_suffix(".png") for image in images)]
 
 
 def _title(tell: Callable[[Event], None], text: str) -> None:

@@ -124,7 +124,8 @@ def _draw(images: Sequence[Values], grid: Grid, titles: Sequence[str], unit: str
     for panel, image, title in zip(panels, images, titles, strict=False):
         for each, view in zip(panel, views, strict=True):
             drawn = _draw_view(each, image, grid, view, limits, unit)
-        panel[0].set_title(title, fontsize="medium")
+        words = (title, "maximum projections") if len(views) == 3 else (title,)
+        panel[0].set_title(", ".join(word for word in words if word), fontsize="medium")
     for panel in panels[len(images) :]:
         for each in panel:
             each.set_axis_off()

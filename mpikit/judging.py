@@ -85,7 +85,7 @@ def _parts(
 
 
 def _share_background(scan: Scan) -> tuple[Scan, Scan]:
-    """Give the first half of each block to the fit, the rest to the judges; a block of one serves both."""
+    """Give the first half of each block to the fit, the rest to the judges; a block of one to both."""
     blocks = background_blocks(scan) if len(scan.background) else []
     halves = [(len(block) + 1) // 2 for block in blocks]
     fitting = [block[:half] for block, half in zip(blocks, halves, strict=True)]
@@ -125,6 +125,26 @@ def take_periods(scan: Scan, chosen: NDArray[np.bool_]) -> Scan:
         drive_field=drive,
         selection_field=selection,
     )
+
+
+def lacks_judges(scan: Scan, *, without_background: bool) -> str | None:
+    """Say in words why no score of this scan would be honest, or None.
+
+    Parameters
+    ----------
+    scan : Scan
+    without_background : bool
+        The output is free of background, so that the judges must be too.
+    """
+    if hold_out(scan).judging is None:
+        return "too few repeats to hold any back as judges"
+    subtracts = without_background and not scan.corrections.background and len(scan.background) > 0
+    if subtracts and scan.repeats != "periods" and min(map(len, background_blocks(scan))) < 2:
+        return (
+            "a block of background frames has one frame alone, so that input and judge would lose the same "
+            "background noise"
+        )
+    return None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,11 @@ class ReferenceFree:
         return float(10 * np.log10(self.power / error)) if error > 0 else np.inf
 
     @property
+    def is_free_of_noise(self) -> bool:
+        """Neither error nor uncertainty is larger than the rounding of single precision."""
+        return max(self.error, self.uncertainty) <= 1e-12 * self.power
+
+    @property
     def snr_error_db(self) -> float | None:
         """Standard error of `snr_db`, or None where that is only a bound."""
         return None if self.is_bound else float(10 / np.log(10) * self.uncertainty / self.error)
@@ -161,4 +166,4 @@ def judge_by(
     channels = repeats.shape[-2]
     common = np.sum(np.zeros_like(judge_noise) + common_noise, axis=0) @ line_weights(samples)
     power = clean_power(repeats) - common / (samples**2 * channels)
-    return reference_free(estimate, judges, judge_noise, power)
+    return reference_free(estimate, judges, judge_noise, float(power))

@@ -111,8 +111,10 @@ def parse_options(record: Denoiser | NoiseModel, pairs: Sequence[str]) -> BaseMo
         name, equals, text = pair.partition("=")
         name = name.strip()
         if not equals:
+            what = "has no value" if name in fields else "is no option"
             raise UsageError(
-                f"{record.name}: {pair!r} is no option, expected name=value", hint=_listing(record, name)
+                f"{record.name}: {pair!r} {what}, expected name=value",
+                hint=expected(fields[name]) if name in fields else _listing(record, name),
             )
         if name not in fields:
             raise UsageError(f"{record.name} has no option {name!r}", hint=_listing(record, name))

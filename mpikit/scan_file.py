@@ -77,7 +77,8 @@ def read_scan(path: str | Path, *, repeats: Repeats | None = None) -> Scan:
         return scan
     from mpikit.signal.repeats import find_repeats
 
-    return replace(scan, repeats=find_repeats(scan))
+    with np.errstate(invalid="ignore"):  # who cannot use values that are no numbers says so later
+        return replace(scan, repeats=find_repeats(scan))
 
 
 def _frames(file: mdf.File, kind: Any) -> NDArray[np.float32]:

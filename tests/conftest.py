@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# before torch is loaded: its waiting threads would spin, and starve each other beside a busy process
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

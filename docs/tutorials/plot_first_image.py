@@ -54,7 +54,7 @@ axes.legend()
 # simple method that every learned one must beat. On the command line:
 # ``mpikit denoise --method harmonic scan.mdf``.
 
-from mpikit.denoise import denoise_file
+from mpikit.denoise_file import denoise_file
 
 denoised = {"noisy": scan, "harmonic": folder / "scan.harmonic.mdf"}
 denoise_file(scan, method="harmonic", output=denoised["harmonic"], overwrite=True)

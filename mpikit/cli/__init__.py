@@ -17,7 +17,7 @@ from mpikit.cli.plugins import plugins_app
 from mpikit.cli.reconstruct import reconstruct
 from mpikit.cli.simulate import simulate
 from mpikit.cli.validate import validate
-from mpikit.errors import MpikitError
+from mpikit.errors import MpikitError, NumericalError
 
 app = typer.Typer(
     name="mpikit",
@@ -98,6 +98,13 @@ def main() -> None:
         _run(arguments)
     except MpikitError as error:
         _fail(error, error.hint, error.exit_code, debug=debug)
+    except MemoryError as error:
+        _fail(
+            f"out of memory: {error}".rstrip(": "),
+            "ask for less at once: fewer frames, or a smaller grid",
+            NumericalError.exit_code,
+            debug=debug,
+        )
     except Exception as error:
         mdf = sys.modules.get("mdf")
         if mdf is None or not isinstance(error, mdf.MdfError):

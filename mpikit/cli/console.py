@@ -114,7 +114,7 @@ def listener(label: str, *, quiet: bool = False, verbose: bool = False) -> Itera
     )
     no_bar = quiet or verbose or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=no_bar) as bar:
-        task = bar.add_task(label, total=None, figures="")
+        task = bar.add_task(label, total=None, figures="", visible=False)
 
         def tell(event: Event) -> None:
             if isinstance(event, Warned):
@@ -123,7 +123,7 @@ def listener(label: str, *, quiet: bool = False, verbose: bool = False) -> Itera
                 console.print(event.text, soft_wrap=True)
             elif isinstance(event, Step):
                 figures = _figures(event)
-                bar.update(task, completed=event.index, total=event.total, figures=figures)
+                bar.update(task, completed=event.index, total=event.total, figures=figures, visible=True)
                 if verbose or (no_bar and not quiet and _worth_a_line(event)):
                     console.print(f"{label} {event.index}/{event.total}  {figures}".rstrip(), soft_wrap=True)
 

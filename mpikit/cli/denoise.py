@@ -73,14 +73,23 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
             hint=f"there are {', '.join(sorted(registry().denoisers))}",
         )
     from mpikit.cli.console import listener, say, show_json
-    from mpikit.denoise import denoise_file, plan, score_table
+    from mpikit.denoise import score_table
+    from mpikit.denoise_file import denoise_file, plan
 
     parameters = tuple(param or ())
     asked: Repeats | None = repeats.value if repeats else None
     if dry_run:
-        show_json(
-            plan(source, method=method, parameters=parameters, output=output, model=model, repeats=asked)
+        todo = plan(
+            source,
+            method=method,
+            parameters=parameters,
+            output=output,
+            model=model,
+            keep_model=save_model,
+            repeats=asked,
+            overwrite=force,
         )
+        show_json(todo)
         return
     with listener(method, quiet=quiet, verbose=verbose) as tell:
         done = denoise_file(
@@ -115,18 +124,27 @@ def show_scores(result: Denoised) -> None:
     """Show the reference-free figures beside those of the best simple methods, and say which is better."""
     from mpikit.cli.console import say, show_table
 
-    if result.before is None or result.after is None:
-        say("no reference-free score: too few repeats to hold any back as judges")
+    if result.before is None:
+        say(f"no reference-free score: {result.no_score}")
         return
+    if result.before.figures.is_free_of_noise:
+        say("the repeats show no noise, so there is nothing to judge by")
+        return
+    rows = [_row("before (noisy)", result.before)]
     best = result.simple[:1]
-    rows = [_row("before (noisy)", result.before), _row(f"after ({result.after.method})", result.after)]
+    if result.after is None:
+        say("no reference-free score of the output: it uses every repeat, and none is left to judge by")
+    else:
+        rows.append(_row(f"after ({result.after.method})", result.after))
     rows += [_row(f"best simple ({score.method})", score) for score in best]
     one_period = tuple(score for score in result.simple if score.periods_used == 1)[:1]
     if one_period != best:
         rows += [_row(f"best simple from one period ({score.method})", score) for score in one_period]
     show_table(("signal", "reference-free SNR", "standard error", "periods used"), rows, right=(1, 2, 3))
-    for score in best:
-        _say_if_worse(result.after, score)
+    if result.after is not None:
+        _say_if_worse(result.after, result.before, "the noisy signal")
+        for score in best:
+            _say_if_worse(result.after, score, f"the simple method {score.method}")
 
 
 def _row(name: str, score: Score) -> tuple[str, str, str, str]:
@@ -136,20 +154,17 @@ def _row(name: str, score: Score) -> tuple[str, str, str, str]:
     return name, value, error, str(score.periods_used)
 
 
-def _say_if_worse(after: Score, simple: Score) -> None:
+def _say_if_worse(after: Score, other: Score, name: str) -> None:
     from mpikit.cli.console import say
 
-    lost = after.figures.error - simple.figures.error
+    lost = after.figures.error - other.figures.error
     if lost <= 0:
         return
-    doubt = max(after.figures.uncertainty, simple.figures.uncertainty)
+    doubt = max(after.figures.uncertainty, other.figures.uncertainty)
     verdict = "worse here than" if lost > 2 * doubt else "not better here (within two standard errors) than"
-    why = (
-        f", which uses {simple.periods_used} periods for one"
-        if simple.periods_used > after.periods_used
-        else ""
-    )
+    more = other.periods_used > after.periods_used
+    why = f", which uses {other.periods_used} periods for one" if more else ""
     say(
-        f"{after.method} is {verdict} the simple method {simple.method}{why}: "
-        f"{after.figures.snr_db:.1f} dB against {simple.figures.snr_db:.1f} dB"
+        f"{after.method} is {verdict} {name}{why}: "
+        f"{after.figures.snr_db:.1f} dB against {other.figures.snr_db:.1f} dB"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mpikit.errors import UsageError
+from mpikit.cli.sizes import read_extent, read_size
 
 if TYPE_CHECKING:
     from mpikit.reconstruction import Result
@@ -52,6 +52,15 @@ FieldOfView = Annotated[
 ]
 
 
+MinSpeed = Annotated[
+    float | None,
+    typer.Option(
+        help="x-space: leave out samples slower than this share of the highest speed (0.1).",
+        show_default=False,
+    ),
+]
+
+
 def reconstruct(  # noqa: PLR0913
     source: Annotated[Path, typer.Argument(help="MDF file, measured or denoised.", show_default=False)],
     *,
@@ -70,6 +79,7 @@ def reconstruct(  # noqa: PLR0913
     background: Background = None,
     grid: Grid = None,
     fov: FieldOfView = None,
+    min_speed: MinSpeed = None,
     average_frames: Annotated[
         bool, typer.Option("--average-frames", help="One image, of the mean over all frames.")
     ] = False,
@@ -87,7 +97,6 @@ def reconstruct(  # noqa: PLR0913
     from mpikit.cli.console import listener, show_json
     from mpikit.reconstruction import reconstruct_file
 
-    extent = _numbers(fov, float, "--fov")
     options = {
         "iterations": iterations,
         "lambda_": lambda_,
@@ -95,8 +104,9 @@ def reconstruct(  # noqa: PLR0913
         "max_frequency": max_frequency,
         "snr_threshold": snr_threshold,
         "background": background,
-        "grid": _numbers(grid, int, "--grid"),
-        "field_of_view": extent and tuple(length / 1e3 for length in extent),
+        "grid": read_size("--grid", grid) or None,
+        "field_of_view": read_extent("--fov", fov) or None,
+        "min_speed": min_speed,
     }
     with listener("reconstruct", quiet=quiet) as tell:
         result = reconstruct_file(
@@ -114,18 +124,6 @@ def reconstruct(  # noqa: PLR0913
         show_json(_as_json(result))
     elif not quiet:
         _report(result)
-
-
-def _numbers(text: str | None, kind: type, option: str) -> tuple[Any, ...] | None:
-    """Read ``30x20`` as (30, 20)."""
-    if text is None:
-        return None
-    try:
-        return tuple(kind(piece) for piece in text.lower().split("x"))
-    except ValueError:
-        raise UsageError(
-            f"{option} is {text!r}, expected numbers with x between them", hint=f"{option} 30x20"
-        ) from None
 
 
 def _as_json(result: Result) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.sizes import read_extent, read_size
 from mpikit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def _scan(preset: Preset, output: Path, *, frames: int | None, count: int | None
 def _calibration(preset: Preset, output: Path, *, grid: str | None, fov: str | None, **more: Any) -> Scan:
     from mpikit.simulate.files import simulate_calibration_file
 
-    size = [int(voxels) for voxels in _numbers("--grid", grid, whole=True)]
-    extent = [length * 1e-3 for length in _numbers("--fov", fov)]
+    size = read_size("--grid", grid, axes=2)
+    extent = read_extent("--fov", fov, axes=2)
     return simulate_calibration_file(preset, output, size=size, field_of_view=extent, **more).scan
 
 
@@ -142,17 +143,3 @@ def _refuse(options: dict[str, Any], *, calibration: bool) -> None:
         )
     if given:
         raise UsageError(f"{given[0]} is for a calibration", hint="add --calibration, or leave it out")
-
-
-def _numbers(option: str, text: str | None, *, whole: bool = False) -> list[float]:
-    """Read ``38x38`` or ``19x19x9``."""
-    if text is None:
-        return []
-    try:
-        numbers: list[float] = [int(part) if whole else float(part) for part in text.lower().split("x")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (2, 3):
-        example = "19x19 or 19x19x9" if whole else "38x38 or 38x38x19, in mm"
-        raise UsageError(f"{option} is {text!r}, expected numbers with x between them, as {example}")
-    return numbers

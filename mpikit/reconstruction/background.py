@@ -78,9 +78,11 @@ def plan_background(
             )
         subtract = set()
         tell(Warned(f"background kept: {_described(files)}; it may show in the image"))
-    text = (
-        f"background subtracted (mean of the background frames): {', '.join(sorted(subtract)) or 'nowhere'}"
-    )
+    where = ", ".join(sorted(subtract)) or "from no file"
+    text = f"background subtracted (mean of the background frames): {where}"
+    done = ", ".join(sorted(name for name, state in files.items() if state == "corrected"))
+    if done:
+        text += f"; corrected already: {done}"
     tell(Finding("background", sorted(subtract), text))
     return subtract
 

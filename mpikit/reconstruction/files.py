@@ -96,11 +96,16 @@ def reconstruct_file(
     chosen = make_options(method, options)
     if method == "x-space" and (system_matrix is not None or allow_mismatch):
         raise UsageError(
-            "x-space uses no system matrix, but one is given",
-            hint="leave --system-matrix and --allow-mismatch out, or use --method kaczmarz",
+            "x-space uses no system matrix, expected neither --system-matrix nor --allow-mismatch",
+            hint="leave them out, or use --method kaczmarz",
         )
     inputs = (source,) if system_matrix is None else (source, system_matrix)
     output = output or source.with_name(f"{source.stem}.reconstruction.mdf")
+    if output.suffix.lower() == ".png":
+        raise UsageError(
+            f"the output {output.name} is the name of a picture, expected that of an MDF file",
+            hint=f"say {output.with_suffix('.mdf').name}: the picture stands beside it",
+        )
     picture = output.with_suffix(".png")
     for path in (output, picture):
         check_output(path, inputs=inputs, overwrite=overwrite)

@@ -19,7 +19,9 @@ class Kaczmarz(Options):
     """System-matrix reconstruction with regularised Kaczmarz."""
 
     iterations: int = Field(10, ge=1, description="Sweeps over all rows")
-    lambda_: float = Field(0.01, ge=0, description="Tikhonov weight relative to ||S||_F^2 / P")
+    lambda_: float = Field(
+        0.01, ge=0, allow_inf_nan=False, description="Tikhonov weight relative to ||S||_F^2 / P"
+    )
     min_frequency: float = Field(80e3, ge=0, description="Lowest frequency that is used, Hz")
     max_frequency: float | None = Field(None, gt=0, description="Highest frequency that is used, Hz")
     snr_threshold: float = Field(
@@ -79,4 +81,4 @@ def make_options(method: str, values: Mapping[str, Any]) -> Options:
 
 
 def _shown(name: str) -> str:
-    return name.rstrip("_").replace("_", "-")
+    return "fov" if name == "field_of_view" else name.rstrip("_").replace("_", "-")

@@ -104,7 +104,19 @@ def select_rows(
         counts = ", ".join(f"{count} {name}" for name, count in removed.items() if count)
         raise InputError(
             f"no rows are left of {kept.size}: {counts}",
-            hint="lower --min-frequency or --snr-threshold, or raise --max-frequency",
+            hint=_where_rows_are(filters, frequencies),
         )
     channel, line = np.nonzero(kept)
     return Rows(channel, line, removed)
+
+
+def _where_rows_are(filters: dict[str, NDArray[np.bool_]], frequencies: NDArray[np.float64]) -> str:
+    """Say what to do when no row is left: the band of those that only its limits remove, if there are any."""
+    passed = [kept for name, kept in filters.items() if not name.endswith(" Hz")]
+    found = frequencies[
+        np.all(np.broadcast_arrays(*passed), axis=0).reshape(-1, len(frequencies)).any(axis=0)
+    ]
+    if found.size == 0:
+        return "lower --snr-threshold"
+    band = f"{found[0]:g} to {found[-1]:g} Hz"
+    return f"lower --min-frequency or raise --max-frequency: there are rows from {band}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +116,7 @@ def x_space(
     InputError
         When a driven axis has no receive channel.
     UsageError
-        For a grid with voxels along an axis that is not driven.
+        For a grid with voxels along an axis that is not driven, or one that the trajectory does not meet.
     NumericalError
         When the signal is not finite.
 
@@ -127,7 +128,7 @@ def x_space(
     if path.axes[-1] >= signal.shape[1]:
         missing = "xyz"[path.axes[-1]]
         raise InputError(
-            f"the signal has {signal.shape[1]} receive channels, none for the driven axis {missing}",
+            f"no receive channel for the driven axis {missing}: the signal has {signal.shape[1]} of them",
             hint="reconstruct with --system-matrix instead",
         )
     if not np.isfinite(signal).all():
@@ -157,12 +158,19 @@ def _grid(path: Trajectory, size: tuple[int, ...] | None, field_of_view: tuple[f
     extent = np.zeros(3)
     extent[driven] = (high - low)[driven]
     given = field_of_view or ()
-    if any(length <= 0 for length in given) or any(count < 1 for count in voxels):
-        raise UsageError(f"grid {tuple(voxels)} and field of view {given} must be above 0 along every axis")
+    if not all(0 < length < np.inf for length in given) or np.any(voxels < 1):
+        raise UsageError(
+            f"a grid of {_by(voxels)} voxels over {_by(given, 1e3)} mm, expected numbers above 0",
+            hint="as in --grid 32x32 --fov 30x30",
+        )
     extent[: len(given)] = given
     # A slice as thick as a voxel is wide, where nothing else is known.
     extent[extent == 0] = (extent[driven] / voxels[driven]).min()
-    return Grid(voxels, extent, (low + high) / 2)
+    return Grid(voxels, extent, (low + high) / 2 + 0.0)  # which turns -0 into 0
+
+
+def _by(numbers: Iterable[float], scale: float = 1.0) -> str:
+    return " x ".join(f"{scale * number:g}" for number in numbers) or "?"
 
 
 def _check_axes(voxels: NDArray[np.int64], driven: tuple[int, ...]) -> None:
@@ -190,6 +198,11 @@ def _gridded(values: Floats, weights: Floats, positions: Floats, grid: Grid, axe
         for image, value in enumerate(values[:, inside]):
             total[image] += np.bincount(voxel, share * value, count)
     met = weight > 1e-3 * weight.max()
+    if not met.any():
+        raise UsageError(
+            f"no sample falls into the field of view of {_by(grid.field_of_view, 1e3)} mm",
+            hint="give a larger --fov, or leave it out",
+        )
     total[:, met] /= weight[met]
     total[:, ~met] = 0
     return _filled(total, met, grid, axes)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpikit.errors import InputError
 from mpikit.scan import Scan
 from mpikit.signal.background import noise_shares, shared_background_noise
-from mpikit.signal.noise import noise_statistics
+from mpikit.signal.noise import line_weights, noise_statistics
 from mpikit.signal.stacks import stack_repeats
 from mpikit.signal.symmetry import Symmetry, exact_symmetry, fit_symmetry, symmetry_center
 
@@ -81,6 +81,21 @@ class HarmonicFilter:
                 f"the method was fitted to {fitted[0]} and {fitted[1]}",
                 hint="fit the method on this scan",
             )
+
+    def passed_noise(self, line_power: NDArray[np.float64]) -> float:
+        """Mean squared sample of noise behind the filter.
+
+        Parameters
+        ----------
+        line_power : shape (C, K), unit squared
+            Expected squared magnitude of the noise on each line of an un-normalised rfft.
+        """
+        share = self.keep.astype(np.float64)
+        if self.symmetry is not None:
+            share[self.symmetry.holds] /= 2
+        return float(np.sum((share * line_power) @ line_weights(self.samples))) / (
+            self.samples**2 * len(self.keep)
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the filter as a flat dict of arrays."""
@@ -161,8 +176,8 @@ def _check_alike(scans: Sequence[Scan]) -> None:
 def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: float) -> float:
     """Ratio of mean noise power to measured noise power that is exceeded with a given probability.
 
-    Exact for equal shares (F distribution). For others the F distribution is shifted and scaled to the first
-    three cumulants (Buckley and Eagleson, Austral. J. Statist. 30A, 1988), exact for one share of many.
+    Exact for equal shares (F distribution). For others the mean power is taken for a gamma variate, shifted
+    and scaled to its first three cumulants (Buckley and Eagleson, Austral. J. Statist. 30A, 1988).
 
     Parameters
     ----------
@@ -173,13 +188,14 @@ def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: fl
         Complex degrees of freedom of the measured noise power.
     """
     from scipy.stats import f as f_distribution
+    from scipy.stats import gamma
 
     first, second, third = (float(np.sum(shares**order)) for order in (1, 2, 3))
     squares = second**3 / third**2
     scale = (second * squares) ** 0.5 / first
-    # the scale shrinks what the measured power contributes to the spread, which fewer degrees make up for
-    quantile = f_distribution.isf(false_alarm, 2 * squares, 2 * freedom * scale**2)
-    return float(1 + scale * (quantile - 1))
+    known = gamma.isf(false_alarm, squares) / squares
+    measured = f_distribution.isf(false_alarm, 2 * squares, 2 * freedom)
+    return float((1 + scale * (known - 1)) * measured / known)
 
 
 def _mean_spectra(scan: Scan) -> tuple[Spectra, NDArray[np.float64], NDArray[np.float64], float]:

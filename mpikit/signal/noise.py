@@ -68,19 +68,23 @@ def noise_statistics(scan: Scan) -> NoiseStatistics:
     samples = scan.signal.shape[-1]
     stacked = stack_repeats(scan.signal, scan.repeats)
     if stacked.shape[1] > 1:
-        power, freedom = _spread([stacked])
+        power, freedom = _spread([stacked], scan.stored_lines)
         return NoiseStatistics(power, freedom, "repeats", samples)
     # within a block, for between two blocks the background drifts, or was interpolated away
     blocks = [scan.background[block].swapaxes(0, 1) for block in background_blocks(scan) if len(block) > 1]
     if blocks:
-        power, freedom = _spread(blocks)
+        power, freedom = _spread(blocks, scan.stored_lines)
         return NoiseStatistics(power, freedom, "background frames", samples)
     power = np.mean(np.abs(np.fft.rfft(stacked[:, 0].astype(np.float64), axis=-1)) ** 2, axis=0)
     level = np.median(power[:, scan.stored_lines], axis=-1, keepdims=True) / median_of_mean(len(stacked))
-    return NoiseStatistics(level * scan.stored_lines, len(stacked), "spectrum", samples)
+    # one level from all lines: it is known far better than a line by itself would be
+    freedom = len(stacked) * int(scan.stored_lines.sum())
+    return NoiseStatistics(level * scan.stored_lines, freedom, "spectrum", samples)
 
 
-def _spread(groups: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64], int]:
+def _spread(
+    groups: Sequence[NDArray[np.float32]], stored: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], int]:
     """Variance over repeats (B, R, C, V) on each line (C, K), with its degrees of freedom."""
     total, freedom = np.zeros(()), 0
     for group in groups:
@@ -89,7 +93,10 @@ def _spread(groups: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64],
             total = total + np.var(spectra, axis=0, ddof=1) * (len(repeats) - 1)
         freedom += len(group) * (group.shape[1] - 1)
     power = total / freedom
-    return (power, freedom) if freedom >= ENOUGH else (running_median(power, freedom), ENOUGH)
+    if freedom < ENOUGH:  # a line that is not stored says nothing of the noise beside it
+        power[:, stored] = running_median(power[:, stored], freedom)
+        freedom = ENOUGH
+    return power, freedom
 
 
 def running_median(power: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:

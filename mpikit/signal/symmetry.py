@@ -118,8 +118,8 @@ def fit_symmetry(
     Returns
     -------
     Symmetry
-        It holds where a detected line keeps at least nine tenths of its power on one axis, within two standard
-        errors: a weak line is no evidence against it.
+        It holds where a detected line keeps at least nine tenths of its power on one axis, within two
+        standard errors: a weak line is no evidence against it.
     """
     turned = signals * np.exp(2j * np.pi * frequencies * center)
     scale = np.mean(np.abs(turned) ** 2, axis=(1, 2), keepdims=True)

@@ -169,7 +169,7 @@ def _check_counts(images: int, frames: int, periods: int, background_frames: int
     if frames < 1 or periods < 1 or background_frames < 0:
         raise UsageError(
             f"{frames} frames, {periods} periods and {background_frames} empty frames make no scan",
-            hint="give at least 1 frame and 1 period",
+            hint="give at least 1 frame, 1 period and 0 empty frames",
         )
     if images not in (1, frames):
         raise UsageError(

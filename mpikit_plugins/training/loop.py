@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -119,7 +120,9 @@ def validate(
     chosen = np.linspace(0, len(repeats) - 1, min(len(repeats), MOST_VALIDATION)).astype(int)
     repeats = repeats[np.unique(chosen)]
     estimate = apply(network, objective, repeats, run=run)
-    return score_repeats(estimate, repeats)
+    score = score_repeats(estimate, repeats)
+    error = score.error + 2 * data.common_passed - data.common_power
+    return replace(score, error=error, power=score.power - data.common_power)
 
 
 def apply(

@@ -22,17 +22,25 @@ class RepeatedSignals:
     validation : sequence of shape (B, R, C, V)
         Kept back for early stopping, no repeat of it in ``training``; R > 1. Empty when there is too
         little to keep any back.
+    common_power : float, unit squared
+        Mean squared sample of noise that all repeats share, as that of a subtracted background is.
+    common_passed : float, unit squared
+        The part of it that the method lets through. Repeats cannot tell it from signal, so it must be counted
+        as error; the rest they count as signal that was lost, and must not.
     """
 
     training: Sequence[Signals]
     validation: Sequence[Signals]
+    common_power: float = 0.0
+    common_passed: float = 0.0
 
 
 def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedSignals:
     """Keep a part of the repeats, or of the clean signals, back for early stopping.
 
-    Two or more repeats of each clean signal; or, with fewer than eight repeats of ten clean signals or more,
-    some of these whole. A group with fewer than four repeats of fewer than ten signals is all training.
+    Two or more repeats of each clean signal, so that two are left; or, with fewer than eight repeats of ten
+    clean signals or more, some of these whole. A group with fewer than four repeats of fewer than ten
+    signals is all training.
 
     Parameters
     ----------
@@ -51,11 +59,11 @@ def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
         if repeats < 2:
             continue
         if repeats < 8 and signals >= 10:
-            kept = round(share * signals)
+            kept = min(max(1, round(share * signals)), signals - 1)
             training.append(group[:-kept])
             validation.append(group[-kept:])
         elif repeats >= 4:
-            kept = max(2, round(share * repeats))
+            kept = min(max(2, round(share * repeats)), repeats - 2)
             training.append(group[:, :-kept])
             validation.append(group[:, -kept:])
         else:

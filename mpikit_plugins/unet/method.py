@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpikit import Run, Scan
 from mpikit.errors import InputError, PluginError
 from mpikit.signal import HarmonicFilter, drive_field_lines, fit_harmonic_filter, noise_statistics
+from mpikit.signal.background import shared_background_noise
 from mpikit.signal.stacks import stack_repeats
 from mpikit_plugins.background import clear
 from mpikit_plugins.harmonic import describe
@@ -48,9 +49,13 @@ class UNetGradientDifference:
                 "no line of the spectrum stands out of the noise, there is nothing to learn from",
                 hint="raise false_alarm, or set lines=all",
             )
-        # the network puts nothing out elsewhere, where a subtracted background leaves noise in all repeats
         seen = harmonic if self.options.project else replace(harmonic, symmetry=None)
-        data = replace(data, validation=[seen(group) for group in data.validation])
+        shared = [shared_background_noise(scan) * noise_statistics(scan).line_power for scan in cleared]
+        common = np.mean(shared, axis=0)
+        everything = replace(seen, keep=np.ones_like(seen.keep), symmetry=None)
+        data = replace(
+            data, common_power=everything.passed_noise(common), common_passed=seen.passed_noise(common)
+        )
         self.harmonic = harmonic
         self.level = _levels(cleared)
         devices = [torch.cuda.current_device()] if run.device == "cuda" else []
@@ -76,7 +81,8 @@ class UNetGradientDifference:
         weights = {
             f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
         }
-        return {**weights, **self.harmonic.state(), "level": self.level}
+        learnt = {**weights, **self.harmonic.state(), "level": self.level}
+        return {name: np.array(value) for name, value in learnt.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:
         """Take back what `state` returned."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 import h5py
@@ -301,6 +302,14 @@ class TestBadFiles:
             hdf["/measurement/data"] = h5py.SoftLink("/_elsewhere")
         with mdf.open(path) as file:
             assert file.read_signal().shape == (5, 3, 2, 10)
+
+    @pytest.mark.parametrize(
+        ("name", "words"), [("", "a folder"), ("a.mdf", "no such file"), ("pipe", "no ordinary file")]
+    )
+    def test_no_file(self, tmp_path, name, words):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(mdf.MdfError, match=words):
+            mdf.open(tmp_path / name)
 
     def test_a_closed_file(self, made):
         with mdf.open(made({})) as file:

@@ -214,6 +214,17 @@ def test_texts_in_a_place_on_which_hdf5_would_run_forever(made):
     assert ("F01", "error", "/version") in found(path)
 
 
+def test_a_text_that_claims_to_be_longer_than_the_file(made):
+    path = made({})
+    with h5py.File(path) as hdf:
+        place = hdf["/version"].id.get_offset()
+    raw = bytearray(path.read_bytes())
+    raw[place : place + 4] = (2**31).to_bytes(4, "little")
+    path.write_bytes(raw)
+    problems = [problem for problem in mdf.validate(path) if problem.path == "/version"]
+    assert "longer than the file" in problems[0].message
+
+
 def test_texts_are_safe_to_show(changed):
     path = changed(lambda hdf: replace(hdf, "/uuid", "\x1b[2J\n\u202e" + "x" * 5000))
     (problem,) = [each for each in mdf.validate(path) if each.path == "/uuid"]

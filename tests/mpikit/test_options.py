@@ -83,8 +83,8 @@ def test_a_value_from_text(pair, name, value):
         (["iteration=3"], "kitchen has no option 'iteration'", "did you mean 'iterations'?"),
         (
             ["iterations"],
-            "kitchen: 'iterations' is no option, expected name=value",
-            "its options are iterations",
+            "kitchen: 'iterations' has no value, expected name=value",
+            "a whole number, at least 1",
         ),
         (["iterations=0"], "option 'iterations' is '0', expected a whole number, at least 1", "Sweeps"),
         (["iterations=x"], "option 'iterations' is 'x', expected a whole number, at least 1", "Sweeps"),

@@ -164,6 +164,8 @@ def test_a_reconstruction(small, tmp_path):
     facts = describe(tmp_path / "image.mdf")
     assert facts["kind"] == "reconstruction"
     assert facts["data"] is None
+    assert facts["repairs"] == []  # a flag of a group that is not there is not missing
+    assert set(facts["corrections"].values()) == {None}
     assert "(Q 2, P 6, S 1) float64" in run(str(tmp_path / "image.mdf"))
 
 

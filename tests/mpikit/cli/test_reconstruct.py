@@ -81,6 +81,9 @@ def test_x_space_takes_its_grid(samples, tmp_path):
         (["--grid", "11x"], "--grid is '11x'"),
         (["--grid", "11x12"], "kaczmarz has no option 'grid'"),
         (["--method", "x-space"], "x-space uses no system matrix"),
+        (["--fov", "11x12"], "kaczmarz has no option 'fov'"),
+        (["--lambda", "inf"], "'lambda' is inf, expected a number, at least 0"),
+        (["-o", "image.png"], "image.png is the name of a picture"),
         (["--background", "mean"], "'background' is 'mean', expected one of auto, static, none"),
     ],
 )

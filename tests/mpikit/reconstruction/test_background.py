@@ -27,6 +27,14 @@ def test_by_default_it_is_subtracted_from_all_or_from_none(one, other):
     assert len(warned) == (not possible)
 
 
+def test_it_is_said_of_which_file():
+    events = []
+    plan_background({"a": "corrected", "b": "frames"}, "auto", tell=events.append)
+    plan_background({"a": "corrected"}, "auto", tell=events.append)
+    said = [event.text.partition(": ")[2] for event in events]
+    assert said == ["b; corrected already: a", "from no file; corrected already: a"]
+
+
 def test_static_that_cannot_be_done_is_refused():
     with pytest.raises(InputError, match="b has no background frames") as caught:
         plan_background({"a": "frames", "b": "unknown"}, "static", tell=silent)

@@ -44,7 +44,18 @@ def test_no_rows_says_what_each_filter_removed():
     assert str(caught.value) == (
         "no rows are left of 12: 4 not stored in both files, 4 below 15 Hz, 2 above 35 Hz, 2 SNR below 3"
     )
-    assert "--snr-threshold" in caught.value.hint
+    assert caught.value.hint == "lower --snr-threshold"
+
+
+def test_no_rows_in_the_band_says_where_there_are_some():
+    snr = np.array([[9, 9, 9, 0, 0, 0], [0, 9, 0, 0, 0, 0.0]])
+    emptied = np.zeros((2, 6), bool)
+    emptied[0, 0] = True
+    limits = {"min_frequency": 35, "snr": snr, "snr_threshold": 2, "emptied": emptied}
+    with pytest.raises(InputError) as caught:
+        select_rows(np.ones(6, bool), FREQUENCIES, channels=2, **limits)
+    assert caught.value.hint.startswith("lower --min-frequency")
+    assert caught.value.hint.endswith("from 10 to 20 Hz")
 
 
 def test_rows_are_picked_from_whatever_lines_a_file_stores():

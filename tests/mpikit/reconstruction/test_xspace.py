@@ -148,9 +148,14 @@ def test_field_of_view_and_what_is_refused():
     assert images[0, 0, 0, 0] == 0  # outside the trajectory
     with pytest.raises(UsageError, match="4 voxels along z"):
         x_space(signal, path, size=(10, 12, 4))
-    with pytest.raises(UsageError, match="above 0"):
+    with pytest.raises(UsageError, match=r"10 x 0 x 1 voxels over .*above 0"):
         x_space(signal, path, size=(10, 0))
-    with pytest.raises(InputError, match="none for the driven axis y"):
+    for extent in (np.nan, np.inf, -0.01, 0.0):
+        with pytest.raises(UsageError, match=r"over .* x 30 mm, expected numbers above 0"):
+            x_space(signal, path, field_of_view=(extent, 0.03))
+    with pytest.raises(UsageError, match="no sample falls into the field of view of 1e-06 x 1e-06"):
+        x_space(signal, path, field_of_view=(1e-9, 1e-9))
+    with pytest.raises(InputError, match="no receive channel for the driven axis y"):
         x_space(signal[:, :1], path)
     with pytest.raises(NumericalError, match="not finite"):
         x_space(signal * np.nan, path)

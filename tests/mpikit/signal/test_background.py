@@ -34,7 +34,9 @@ def test_blocks_are_in_order_of_acquisition(three_blocks):
 
 def test_weights_at_known_places(three_blocks):
     weights = background_weights(three_blocks, np.array([0, 4, 10, 2, 6]))
-    np.testing.assert_allclose(weights[0], [0, 0.5, 0.5, 0, 0], atol=1e-15)  # constant before the first centre
+    np.testing.assert_allclose(
+        weights[0], [0, 0.5, 0.5, 0, 0], atol=1e-15
+    )  # constant before the first centre
     np.testing.assert_allclose(weights[1], [0, 0, 0, 0, 1], atol=1e-15)
     np.testing.assert_allclose(weights[2], [0.5, 0, 0, 0.5, 0], atol=1e-15)
     np.testing.assert_allclose(weights[3], np.array([0, 4, 4, 0, 6]) / 14, atol=1e-15)  # centres 0.5 and 4
@@ -74,7 +76,9 @@ def test_a_linear_drift_is_interpolated_exactly(make_scan, rng):
     np.testing.assert_allclose(background_at(scan, inside), drift, rtol=1e-5, atol=1e-5)
     # outside the centres 1 and 15 the nearest block counts
     np.testing.assert_allclose(
-        background_at(scan, np.array([-3, 99])), start + slope * np.array([1, 15])[:, None, None, None], atol=1e-5
+        background_at(scan, np.array([-3, 99])),
+        start + slope * np.array([1, 15])[:, None, None, None],
+        atol=1e-5,
     )
 
 

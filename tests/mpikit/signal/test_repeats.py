@@ -36,7 +36,12 @@ def test_every_case(make_scan, rng, repeats, background, sigma):
 
 @pytest.mark.parametrize("sigma", [0.0, 0.1])
 def test_one_frame_cannot_repeat(make_scan, rng, sigma):
-    for repeats, expected in [("none", "none"), ("frames", "none"), ("periods", "periods"), ("both", "periods")]:
+    for repeats, expected in [
+        ("none", "none"),
+        ("frames", "none"),
+        ("periods", "periods"),
+        ("both", "periods"),
+    ]:
         signal = particles(rng, repeats, 1, 4)
         assert find_repeats(make_scan(signal + sigma * rng.normal(size=signal.shape))) == expected
     alone = particles(rng, "both", 1, 1)

@@ -52,5 +52,5 @@ def test_a_preset_fills_what_is_not_given():
 def test_the_public_names_are_there():
     for name in training.__all__:
         assert getattr(training, name).__name__ == name
-    with pytest.raises(AttributeError, match="mpikit_plugins.training has no 'nothing'"):
+    with pytest.raises(AttributeError, match=r"mpikit_plugins\.training has no 'nothing'"):
         _ = training.nothing

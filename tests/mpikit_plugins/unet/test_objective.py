@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_it_is_not_the_signed_sum_which_telescopes(rng):
     loss = objective(about(7.3))
     steps = [float(loss.gradient_difference(clean + size * wrong)) for size in (0, 0.01, 0.1, 1)]
     assert steps[0] < 1e-12
-    assert all(later > 9 * earlier for earlier, later in zip(steps[1:-1], steps[2:], strict=True))
+    assert all(later > 9 * earlier for earlier, later in pairwise(steps[1:]))
     assert float(loss.gradient_difference(clean - wrong)) == pytest.approx(steps[-1], rel=1e-9)
     assert float(slope(clean + wrong).sum(dim=-1).abs().max()) < 1e-11  # the signed sum sees nothing
 
@@ -165,7 +166,7 @@ class Gain(nn.Module):
 
 
 def test_the_loss_is_the_sum_of_its_terms(rng):
-    """L1 between the projected output and the other repeat, plus alpha and beta times means over the output."""
+    """L1 of projected output and other repeat, plus alpha and beta times means over the bare output."""
     first, second = noise(rng), noise(rng)
     level = np.array([0.5, 2.0, 1.0])
     terms = {"alpha": 0.0, "beta": 0.0}

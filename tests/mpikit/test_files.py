@@ -1,0 +1,158 @@
+"""Files that are complete or absent."""
+
+import errno
+import os
+import resource
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mpikit.errors import InputError
+from mpikit.files import check_output, write_atomically
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "result.bin"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=3000))
+def test_what_is_written_is_read(tmp_path, content):
+    path = tmp_path / "any.bin"
+    write_atomically(path, content, overwrite=True)
+    assert path.read_bytes() == content
+    assert names(tmp_path) == ["any.bin"]
+
+
+def test_an_existing_file_is_kept_unless_asked(target):
+    target.write_bytes(b"old")
+    with pytest.raises(InputError, match="exists already") as caught:
+        write_atomically(target, b"new")
+    assert "--force" in caught.value.hint
+    assert target.read_bytes() == b"old"
+    write_atomically(target, b"new", overwrite=True)
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_nothing_is_left_of_a_write_that_fails(target, monkeypatch, step, before):
+    if before is not None:
+        target.write_bytes(before)
+    kept = names(target.parent)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[step], full)
+    with pytest.raises(InputError, match=r"cannot be written: No space left on device"):
+        write_atomically(target, b"new", overwrite=True)
+    assert names(target.parent) == kept
+    assert before is None or target.read_bytes() == before
+
+
+def test_nothing_is_left_of_a_write_that_is_interrupted(target, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(target, b"new")
+    assert names(target.parent) == []
+
+
+def test_a_disk_that_fills_up_half_way(target):
+    """The kernel refuses to let any file grow beyond a limit, as a quota would."""
+    import signal
+
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        with pytest.raises(InputError, match="cannot be written"):
+            write_atomically(target, bytes(1 << 18))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert names(target.parent) == []
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077, 0o002])
+def test_the_mode_is_that_of_any_new_file(target, mask):
+    before = os.umask(mask)
+    try:
+        write_atomically(target, b"x")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
+
+
+def test_the_target_appears_only_when_it_is_complete(target, monkeypatch):
+    seen = []
+    write = os.fsync
+
+    def watch(handle):
+        seen.append((target.exists(), os.fstat(handle).st_size))
+        write(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    write_atomically(target, b"12345")
+    assert seen == [(False, 5)]
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize(
+    "kind", ["itself", "symlink", "hard link", "other spelling", "through a linked folder"]
+)
+def test_an_output_that_is_an_input_is_refused(target, kind, overwrite):
+    target.write_bytes(b"data")
+    folder = target.parent
+    if kind == "symlink":
+        (output := folder / "link.bin").symlink_to(target)
+    elif kind == "hard link":
+        (output := folder / "hard.bin").hardlink_to(target)
+    elif kind == "through a linked folder":
+        (folder / "elsewhere").symlink_to(folder, target_is_directory=True)
+        output = folder / "elsewhere" / target.name
+    else:
+        output = {"itself": target, "other spelling": folder / ".." / folder.name / target.name}[kind]
+    with pytest.raises(InputError, match="is an input"):
+        check_output(output, inputs=(folder / "absent.bin", target), overwrite=overwrite)
+
+
+def test_an_input_through_a_symlink_is_protected(target):
+    target.write_bytes(b"data")
+    (link := target.parent / "link.bin").symlink_to(target)
+    with pytest.raises(InputError, match="is an input"):
+        check_output(target, inputs=(link,), overwrite=True)
+
+
+def test_a_new_output_is_accepted(target):
+    check_output(target)
+    check_output(target, inputs=(target.parent / "absent.bin",))
+    assert names(target.parent) == []
+
+
+def test_places_where_nothing_can_be_written(target, monkeypatch):
+    folder = target.parent
+    with pytest.raises(InputError, match="is a folder"):
+        check_output(folder, overwrite=True)
+    with pytest.raises(InputError, match="does not exist"):
+        check_output(folder / "absent" / "x.bin")
+    target.write_bytes(b"")
+    with pytest.raises(InputError, match="does not exist"):
+        check_output(target / "x.bin")
+    with pytest.raises(InputError, match="cannot be written"):
+        check_output(folder / ("x" * 300))
+    monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (folder, os.W_OK))
+    with pytest.raises(InputError, match="read-only"):
+        check_output(folder / "x.bin")

@@ -1,0 +1,200 @@
+"""Figures of merit against their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mpikit.metrics import (
+    ReferenceFree,
+    clean_power,
+    judge_by,
+    prd,
+    reference_free,
+    rmse,
+    score_repeats,
+    snr,
+)
+
+SAMPLES = 60
+COLOUR = 1 / (1 + np.arange(SAMPLES // 2 + 1) / 6)
+WHITE = np.ones(SAMPLES // 2 + 1)
+
+
+def noise(rng, *shape, colour=WHITE):
+    """Gaussian noise (*shape, V) and the power of each of its lines."""
+    drawn = np.fft.irfft(np.fft.rfft(rng.normal(size=(*shape, SAMPLES))) * colour, n=SAMPLES)
+    return drawn, SAMPLES * colour**2
+
+
+# --- with a reference ------------------------------------------------------------------------------------
+
+
+def test_known_values():
+    reference = np.array([[3.0, 4.0], [1.0, 0.0]])
+    estimate = np.array([[3.0, 4.5], [1.0, 1.0]])
+    np.testing.assert_allclose(snr(estimate, reference), [20, 0], atol=1e-12)
+    np.testing.assert_allclose(rmse(estimate, reference), [0.5 / np.sqrt(2), 1 / np.sqrt(2)])
+    np.testing.assert_allclose(prd(estimate, reference), [10, 100])
+
+
+def test_perfect_and_empty_estimates():
+    reference = np.arange(1.0, 6.0)
+    assert snr(reference, reference) == np.inf
+    assert rmse(reference, reference) == prd(reference, reference) == 0
+    assert snr(np.zeros(5), reference) == pytest.approx(0)
+    assert prd(np.zeros(5), reference) == pytest.approx(100)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-60, 60))
+def test_identities(seed, level):
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(size=(4, 3, 17))
+    estimate = reference + 10 ** (level / 20) * rng.normal(size=(4, 3, 17))
+    decibels, root, percent = (figure(estimate, reference) for figure in (snr, rmse, prd))
+    assert decibels.shape == root.shape == percent.shape == (4, 3)
+    np.testing.assert_allclose(root * 10 ** (decibels / 20), np.sqrt(np.mean(reference**2, axis=-1)))
+    np.testing.assert_allclose(percent, 100 * 10 ** (-decibels / 20))
+    np.testing.assert_allclose(snr(-7 * estimate, -7 * reference), decibels)
+    np.testing.assert_allclose(rmse(7 * estimate, 7 * reference), 7 * root)
+
+
+def test_single_precision_is_summed_in_double():
+    reference = np.ones(1 << 20, np.float32)
+    estimate = reference + np.float32(2**-12)
+    assert snr(estimate, reference) == pytest.approx(20 * 12 * np.log10(2), abs=1e-9)
+
+
+# --- without a reference ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colour", [WHITE, COLOUR], ids=["white", "coloured"])
+def test_the_error_is_unbiased(colour):
+    """Shrunk repeats of different objects, 200 draws, three standard errors."""
+    rng = np.random.default_rng(1)
+    differences = []
+    for _ in range(200):
+        clean = rng.normal(size=(4, 1, 3, SAMPLES))
+        repeats = clean + noise(rng, 4, 5, 3, colour=colour)[0]
+        estimate = 0.6 * repeats
+        figures = score_repeats(estimate, repeats)
+        differences.append(
+            [figures.error - np.mean((estimate - clean) ** 2), figures.power - np.mean(clean**2)]
+        )
+    mean, spread = np.mean(differences, axis=0), np.std(differences, axis=0, ddof=1)
+    assert np.all(np.abs(mean) < 3 * spread / np.sqrt(200))
+    assert np.all(spread < 0.1)
+
+
+def common_noise_draws(rng, count, *, told):
+    """Noise that all repeats have in common, as a subtracted background leaves it; not in the estimates."""
+    differences = []
+    for _ in range(count):
+        clean = rng.normal(size=(1, 1, 3, SAMPLES))
+        shared, power = noise(rng, 1, 1, 3, colour=0.5 * COLOUR)
+        repeats = clean + noise(rng, 1, 6, 3)[0] + shared
+        estimate = clean + 0.3 * noise(rng, 1, 6, 3)[0]
+        figures = score_repeats(estimate, repeats, common_noise=np.tile(power, (3, 1)) if told else 0.0)
+        differences.append(
+            [figures.error - np.mean((estimate - clean) ** 2), figures.power - np.mean(clean**2)]
+        )
+    return np.array(differences)
+
+
+def test_noise_that_all_repeats_share():
+    rng = np.random.default_rng(2)
+    told = common_noise_draws(rng, 200, told=True)
+    assert np.all(np.abs(told.mean(axis=0)) < 3 * told.std(axis=0, ddof=1) / np.sqrt(200))
+    untold = common_noise_draws(rng, 200, told=False)
+    assert np.all(untold.mean(axis=0) > 3 * untold.std(axis=0, ddof=1) / np.sqrt(200))
+
+
+@pytest.mark.parametrize("colour", [WHITE, COLOUR], ids=["white", "coloured"])
+@pytest.mark.parametrize(("signals", "offset"), [(1, 0.0), (1, 0.7), (8, 0.3)])
+def test_the_uncertainty_is_the_spread(colour, signals, offset):
+    """One judge for each clean signal, an estimate of a known error."""
+    rng = np.random.default_rng(3)
+    errors, foretold = [], []
+    for _ in range(300):
+        judge, power = noise(rng, signals, 1, 3, colour=colour)
+        estimate = np.full(judge.shape, offset)
+        figures = reference_free(estimate, judge, np.tile(power, (3, 1)), 1.0)
+        errors.append(figures.error)
+        foretold.append(figures.uncertainty)
+    assert np.mean(errors) == pytest.approx(offset**2, abs=3 * np.std(errors) / np.sqrt(300))
+    assert np.mean(foretold) == pytest.approx(np.std(errors, ddof=1), rel=0.3)
+
+
+def test_the_uncertainty_of_many_repeats():
+    """Judges that share repeats: a fixed estimate, judged by the mean of the others."""
+    rng = np.random.default_rng(4)
+    figures = [score_repeats(np.full((2, 20, 3, SAMPLES), 0.4), noise(rng, 2, 20, 3)[0]) for _ in range(200)]
+    spread = np.std([figure.error for figure in figures], ddof=1)
+    assert np.mean([figure.uncertainty for figure in figures]) == pytest.approx(spread, rel=0.3)
+
+
+def test_one_judge_by_hand():
+    """Without noise the error is the mean squared difference."""
+    rng = np.random.default_rng(5)
+    estimate, judge = rng.normal(size=(2, 4, 2, 3, SAMPLES + 1))
+    figures = reference_free(estimate, judge, np.zeros((3, SAMPLES // 2 + 1)), 2.5)
+    assert figures.error == pytest.approx(np.mean((estimate - judge) ** 2))
+    assert (figures.uncertainty, figures.power) == (0, 2.5)
+
+
+def test_score_repeats_is_the_textbook_formula_for_two_repeats():
+    """Reference-free MSE: mean (f(y1) - y2)² - ½ mean (y1 - y2)²."""
+    rng = np.random.default_rng(6)
+    repeats = rng.normal(size=(5, 2, 3, SAMPLES))
+    estimate = rng.normal(size=repeats.shape)
+    expected = np.mean((estimate - repeats[:, ::-1]) ** 2) - np.mean((repeats[:, 0] - repeats[:, 1]) ** 2) / 2
+    figures = score_repeats(estimate, repeats)
+    assert figures.error == pytest.approx(expected)
+    assert figures.power == pytest.approx(np.mean(repeats[:, 0] * repeats[:, 1]))
+
+
+def test_clean_power_is_the_mean_product_of_different_repeats():
+    rng = np.random.default_rng(7)
+    repeats = rng.normal(size=(2, 4, 3, 7))
+    products = [
+        np.mean(repeats[:, first] * repeats[:, second])
+        for first in range(4)
+        for second in range(4)
+        if first != second
+    ]
+    assert clean_power(repeats) == pytest.approx(np.mean(products))
+
+
+def test_judge_by_takes_common_noise_from_the_power():
+    rng = np.random.default_rng(8)
+    repeats = rng.normal(size=(2, 4, 3, SAMPLES))
+    power = np.full((3, SAMPLES // 2 + 1), 0.25 * SAMPLES)  # white noise of a variance of 0.25
+    with_common, without = (
+        judge_by(repeats[:, :1], repeats[:, 1:2], repeats, power, c) for c in (power, 0.0)
+    )
+    assert without.power - with_common.power == pytest.approx(0.25)
+    assert with_common.error == without.error
+
+
+@pytest.mark.parametrize(
+    ("error", "uncertainty", "power", "is_bound", "decibels"),
+    [
+        (0.1, 0.01, 10, False, 20),
+        (0.1, 0.06, 10, True, 10 * np.log10(10 / 0.22)),
+        (-0.3, 0.05, 10, True, 20),
+        (0.1, 0.01, -1, False, -np.inf),
+        (0.0, 0.0, 1, False, np.inf),
+    ],
+)
+def test_decibels(error, uncertainty, power, is_bound, decibels):
+    figures = ReferenceFree(error, uncertainty, power)
+    assert figures.is_bound == is_bound
+    assert figures.snr_db == pytest.approx(decibels)
+    if is_bound:
+        assert figures.snr_error_db is None
+
+
+def test_error_of_the_decibels():
+    """The slope of 10 log10."""
+    figures, more = ReferenceFree(0.5, 1e-4, 3), ReferenceFree(0.5 + 1e-4, 1e-4, 3)
+    assert figures.snr_error_db == pytest.approx(figures.snr_db - more.snr_db, rel=1e-3)
