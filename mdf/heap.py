@@ -41,6 +41,8 @@ def check_heap(dataset: h5py.Dataset, checked: set[int]) -> None:
     hdf = dataset.file
     if hdf.id.get_create_plist().get_sizes() != (8, 8):
         return
+    if not Path(hdf.filename).is_file():
+        return  # it was open already when its name was taken away
     with Path(hdf.filename).open("rb") as raw:
         raw.seek(offset)
         found = raw.read(_REFERENCE.itemsize * min(math.prod(dataset.shape), _MOST_TEXTS))

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from mdf.errors import MdfError
+from mdf.heap import check_heap
 from mdf.spec import Field
 
 LARGEST_VALUE = 2**30  # bytes; metadata that claims to be larger is not believed
@@ -137,6 +138,7 @@ def read_text(dataset: h5py.Dataset) -> tuple[Any, bool]:
         raise TypeError(f"expected text, found {dataset.dtype}")
     _check_size(dataset)
     check_filters(dataset)
+    check_heap(dataset, set())
     raw = np.asarray(dataset[()], dtype=object)
     texts = [_decode(value) for value in raw.reshape(-1)]
     is_utf8 = all(good for _, good in texts)

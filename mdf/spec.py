@@ -150,7 +150,7 @@ path | type | shape | unit | need | default | meaning
 
 # Names of files older than the standard's final text, and the name each one means.
 ALIASES = {
-    "/acquisition/numPeriodsPerFrame": ("/acquisition/numPeriods",),
+    "/acquisition/numPeriodsPerFrame": ("/acquisition/numPeriods", "/acquisition/numPatches"),
     "/measurement/isFastFrameAxis": ("/measurement/isTransposed",),
     "/measurement/isFramePermutation": ("/measurement/isFramePermution",),
     "/calibration/offsetFields": ("/calibration/offsetField",),
@@ -161,7 +161,6 @@ ALIASES = {
 
 # Names without an underscore that programs write although the standard does not have them.
 KNOWN_EXTRAS = (
-    "/acquisition/numPatches",
     "/acquisition/drivefield/customWaveform",
     "/acquisition/receiver/transferFunctionFileName",
     "/calibration/isMeanderingGrid",

@@ -343,7 +343,7 @@ class Values:
             with reading(self.path, path):
                 group = nodes.find_group(self._hdf, path)
                 if group is not None:
-                    own = [name for name in group if name.startswith("_")]
+                    own = [name for name in group if isinstance(name, str) and name.startswith("_")]
                     hard = [name for name in own if isinstance(group.get(name, getlink=True), h5py.HardLink)]
                     found += [f"{path.rstrip('/')}/{name}" for name in hard]
         return found
