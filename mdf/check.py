@@ -24,23 +24,8 @@ _WAVEFORM = "/acquisition/drivefield/waveform"
 _CYCLE = "/acquisition/drivefield/cycle"
 _PHASE = "/acquisition/drivefield/phase"
 _BASE = "/acquisition/drivefield/baseFrequency"
-_KIND = "/measurement/sparsityTransformation"
-_INDICES = "/measurement/subsamplingIndices"
-_TRANSFORMATIONS = ("DCT-I", "DCT-II", "DCT-III", "DCT-IV")
-_WAVEFORMS = ("sine", "triangle", "custom")
-# What is larger than this, or negative, was given in another unit, as mT or mm (after rules A04 to T03).
-_LIMITS = {
-    _STRENGTH: 1,
-    "/acquisition/gradient": 50,
-    "/acquisition/offsetField": 5,
-    "/calibration/offsetFields": 1,
-    "/calibration/fieldOfView": 1,
-    "/reconstruction/fieldOfView": 1,
-    "/scanner/boreSize": 2,
-    "/tracer/concentration": 10,
-    "/tracer/volume": 1,
-}
 _SIGNED = ("/acquisition/gradient", "/acquisition/offsetField", "/calibration/offsetFields")
+_FROM_OTHERS = (spec.DRIVE_CHANNELS, _WAVEFORM, _CYCLE)  # made of strength and divider, which are named
 _FORMS = {"uuid": "a UUID", "time": "a time like 2026-03-02T10:15:30.500, in UTC"}
 
 
@@ -90,6 +75,7 @@ def complete(
         groups.add("/measurement")
     fields = [field for field in spec.FIELDS.values() if field.group in groups and field.path != spec.DATA]
     values = {field.path: typed(field, given[field.path]) for field in fields if field.path in given}
+    _check_axes(values)
     _count(values, data)
     _check_missing(fields, values)
     _check_shapes(values, _letters(values, data))
@@ -106,7 +92,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
     for path in given:
         if path == spec.DATA:
             raise MdfError(f"{path} is no part of the contents, it is given as data")
-        if path == _INDICES:
+        if path == spec.INDICES:
             raise MdfError(f"{path} is no part of the contents, it is given with the data")
         if path not in spec.FIELDS:
             near = difflib.get_close_matches(path, spec.FIELDS, n=1)
@@ -128,6 +114,8 @@ def typed(field: spec.Field, value: Any) -> Any:
         raise MdfError(f"{field.path} is no flag, expected 0 or 1")
     if field.kind == "number":
         return check_dtype(field.path, array)
+    if field.kind == "int" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise MdfError(f"{field.path} is {array.max()}, more than 64 bits can hold")
     return array.astype({"int": "<i8", "flag": "i1", "float": "<f8", "complex": "<c16"}[field.kind])
 
 
@@ -193,14 +181,14 @@ def _check_missing(fields: Sequence[spec.Field], values: dict[str, Any]) -> None
     """Put in the fixed defaults, and name all that is still missing."""
     missing = []
     for field in fields:
-        if field.path == _INDICES:
+        if field.path == spec.INDICES:
             continue  # they come with the data
         if not _is_needed(field, values):
             if field.need not in {"no", "data", "yes"} and field.path in values:
                 raise MdfError(f"{field.path} is given, but {field.need} is 0")
         elif field.default in {"new", "0", "1", spec.VERSION}:
             values.setdefault(field.path, _default(field))
-        if _is_needed(field, values) and field.path not in {*values, _WAVEFORM, _CYCLE}:
+        if _is_needed(field, values) and field.path not in {*values, *_FROM_OTHERS}:
             missing.append(field.path)
     if missing:
         raise MdfError(f"mandatory values are missing: {', '.join(missing)}")
@@ -236,6 +224,15 @@ def _letters(values: Mapping[str, Any], data: tuple[Shape, np.dtype[Any]] | None
     if data is not None and values[spec.FOURIER] and values[spec.SELECTED]:
         letters["K"] = data[0][3]
     return letters
+
+
+def _check_axes(values: Mapping[str, Any]) -> None:
+    """Check the numbers of axes, from which the sizes are taken."""
+    for path, value in values.items():
+        axes = spec.FIELDS[path].shape
+        if np.ndim(value) != len(axes):
+            expected = f"({', '.join(map(str, axes))})"
+            raise MdfError(f"{path} has the shape {np.shape(value)}, expected {expected}")
 
 
 def _check_shapes(values: Mapping[str, Any], letters: dict[str, int]) -> None:
@@ -293,8 +290,9 @@ def _check_sparsity(values: Mapping[str, Any], kept: int | None) -> None:
         raise MdfError(f"{spec.SPARSE} is 1, expected all background frames after the others")
     if size is None or np.prod(size) != positions:
         raise MdfError(f"{spec.SPARSE} is 1, expected a /calibration/size of {positions} positions")
-    if values[_KIND] not in _TRANSFORMATIONS:
-        raise MdfError(f"{_KIND} is {values[_KIND]!r}, expected one of {', '.join(_TRANSFORMATIONS)}")
+    if values[spec.TRANSFORMATION] not in spec.TRANSFORMATIONS:
+        name, names = values[spec.TRANSFORMATION], ", ".join(spec.TRANSFORMATIONS)
+        raise MdfError(f"{spec.TRANSFORMATION} is {name!r}, expected one of {names}")
     if kept is None or not 1 <= kept <= positions:
         raise MdfError(f"{kept} coefficients are announced, expected 1 to {positions}")
 
@@ -303,18 +301,24 @@ def check_kept(indices: Array, shape: Shape, kept: int | None, contents: Mapping
     """Return the indices of kept coefficients, (J, C, n, B), of data (B + E, J, C, n), as int32."""
     expected = (*shape[1:], kept)
     if indices.shape != expected or indices.dtype.kind not in "iu":
-        raise MdfError(f"{_INDICES} has the shape {indices.shape}, expected whole numbers of {expected}")
+        raise MdfError(f"{spec.INDICES} has the shape {indices.shape}, expected whole numbers of {expected}")
     positions = int(np.sum(np.asarray(contents.get(spec.BACKGROUND, ())) == 0))
     in_order = np.sort(indices, axis=-1)
     inside = in_order.min(initial=1) >= 1 and in_order.max(initial=1) <= positions
     if not inside or np.any(in_order[..., 1:] == in_order[..., :-1]):
-        raise MdfError(f"{_INDICES} has no distinct indices from 1 to {positions}", hint="MDF counts from 1")
+        raise MdfError(
+            f"{spec.INDICES} has no distinct indices from 1 to {positions}", hint="MDF counts from 1"
+        )
     return indices.astype("<i4")
 
 
 def _check_units(values: Mapping[str, Any]) -> None:
-    """Refuse numbers that can only be in another unit: mT, mm, ml, A/m."""
-    for path, limit in _LIMITS.items():
+    """Refuse numbers that can only be in another unit (mT, mm, ml, A/m), or are none."""
+    for path, value in values.items():
+        is_real = spec.FIELDS[path].kind in {"float", "complex"} and path != spec.SNR
+        if is_real and not np.all(np.isfinite(value)):  # a ratio is infinite where there is no noise
+            raise MdfError(f"{path} has numbers that are not finite")
+    for path, limit in spec.LIMITS.items():
         value, unit = values.get(path), spec.FIELDS[path].unit
         if value is None:
             continue
@@ -325,10 +329,8 @@ def _check_units(values: Mapping[str, Any]) -> None:
                 f"{path} has {worst:g}, expected at most {limit} {unit}", hint=f"give it in {unit}"
             )
     for text in np.asarray(values.get(_WAVEFORM, ()), object).reshape(-1):
-        if text not in _WAVEFORMS:
-            raise MdfError(f"{_WAVEFORM} is {text!r}, expected one of {', '.join(_WAVEFORMS)}")
-    if not np.all(np.isfinite(values.get(spec.TRANSFER_FUNCTION, 0))):
-        raise MdfError(f"{spec.TRANSFER_FUNCTION} has numbers that are not finite")
+        if text not in spec.WAVEFORMS:
+            raise MdfError(f"{_WAVEFORM} is {text!r}, expected one of {', '.join(spec.WAVEFORMS)}")
 
 
 def _check_numbers(values: Mapping[str, Any]) -> None:

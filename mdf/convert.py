@@ -12,7 +12,7 @@ from mdf.compression import Compression
 from mdf.conversion import noise
 from mdf.conversion.blocks import Progress, carry
 from mdf.conversion.options import ConversionError, Frames, Options
-from mdf.conversion.plan import SNR, Plan, by_line, make_plan
+from mdf.conversion.plan import Plan, by_line, make_plan
 from mdf.file import File
 from mdf.file import open as open_file
 from mdf.write import create, write
@@ -33,6 +33,7 @@ class Conversion:
     shape : (N, J, C, V or K)
         Of the signal; of sparsity-transformed data as it is read; all 0 without a signal.
     domain : {"time", "frequency"}
+        Of the signal; "time" without one.
     """
 
     steps: tuple[str, ...]
@@ -198,5 +199,5 @@ def _run(
     ) as out:
         if plan.computes_snr:  # the contents are written with the first piece of the signal
             ratio = by_line(noise.of_file(file), plan.stored, plan.lines, file.num_samples // 2 + 1)
-            plan.contents[SNR] = ratio[:, plan.channels]
+            plan.contents[spec.SNR] = ratio[:, plan.channels]
         carry(file, plan, out, progress)

@@ -65,6 +65,10 @@ class File(Values):
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        state = "" if self._hdf else ", closed"
+        return f"<mdf.File {str(self.path)!r}: MDF {self.version}{state}>"
+
     def close(self) -> None:
         """Close the file; what was read stays valid."""
         self._hdf.close()
@@ -157,8 +161,11 @@ class File(Values):
                 raise ValueError(f"its shape {self._data.shape} is too large to be believed")
         acquired, selection = np.arange(axes.shape[0]), None
         with reading(self.path, spec.BANDWIDTH):
-            if not (0 < bandwidth < np.inf and 0 < samples <= _LONGEST):
-                raise ValueError(f"expected a bandwidth above 0 and 1 to {_LONGEST} samples in a period")
+            if not 0 < bandwidth < np.inf:
+                raise ValueError(f"it is {bandwidth}, expected a number above 0")
+        with reading(self.path, spec.SAMPLES):
+            if not 0 < samples <= _LONGEST:
+                raise ValueError(f"it is {samples}, expected 1 to {_LONGEST}")
         if self.value(spec.PERMUTED):
             acquired = self._from_one(spec.PERMUTATION, axes.shape[0])
             with reading(self.path, spec.PERMUTATION):
@@ -183,6 +190,19 @@ class File(Values):
             selection=selection,
             conversion=self.value(spec.CONVERSION),
         )
+
+    @property
+    def data_axes(self) -> tuple[str, ...]:
+        """Letters of the axes of `/measurement/data` as it is stored.
+
+        B+E stands for coefficients and background frames, RI for the real and imaginary part of version 1.
+        """
+        frames = "N" if self._sparsity is None else "B+E"
+        inner = ["J", "C", "K" if self.value(spec.FOURIER) else "V"]
+        letters = [*inner, frames] if self._stored_axes.frames_last else [frames, *inner]
+        squeezed = self._stored_axes.squeezed
+        pair = ["RI"] if self._stored.has_pairs else []
+        return (*(letter for axis, letter in enumerate(letters) if axis not in squeezed), *pair)
 
     @property
     def num_frames(self) -> int:
@@ -335,6 +355,7 @@ class File(Values):
     def _reader(self, domain: Domain | None, *, full: bool, some: tuple[Some, Some, Some, Some]) -> Reader:
         if domain not in {None, "time", "frequency"}:
             raise ValueError(f"domain is {domain!r}, expected 'time' or 'frequency'")
+        self._check_open()
         layout = self._layout
         stored: Domain = "frequency" if layout.is_fourier else "time"
         if domain == "time" and layout.is_fourier and self.value(spec.SELECTED):

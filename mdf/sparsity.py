@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-Array = np.ndarray[Any, Any]
+from mdf import spec
 
-TRANSFORMATIONS = ("DCT-I", "DCT-II", "DCT-III", "DCT-IV")
+Array = np.ndarray[Any, Any]
 
 
 @lru_cache(maxsize=32)
@@ -27,8 +27,8 @@ def cosines(name: str, length: int) -> NDArray[np.float64]:
     array([[ 0.707,  0.707],
            [ 0.707, -0.707]])
     """
-    if name not in TRANSFORMATIONS:
-        raise ValueError(f"the transformation is {name!r}, expected one of {', '.join(TRANSFORMATIONS)}")
+    if name not in spec.TRANSFORMATIONS:
+        raise ValueError(f"the transformation is {name!r}, expected one of {', '.join(spec.TRANSFORMATIONS)}")
     if length == 1:
         return np.ones((1, 1))
     places = np.arange(length)

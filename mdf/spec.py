@@ -8,7 +8,9 @@ K frequency components, Q images, P voxels, S contrasts.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, cast
 
 Kind = Literal["string", "uuid", "time", "int", "float", "flag", "number", "complex"]
@@ -23,6 +25,8 @@ PERMUTATION = "/measurement/framePermutation"
 SELECTED = "/measurement/isFrequencySelection"
 SELECTION = "/measurement/frequencySelection"
 SPARSE = "/measurement/isSparsityTransformed"
+TRANSFORMATION = "/measurement/sparsityTransformation"
+INDICES = "/measurement/subsamplingIndices"
 FRAMES = "/acquisition/numFrames"
 PERIODS = "/acquisition/numPeriodsPerFrame"
 DRIVE_CHANNELS = "/acquisition/drivefield/numChannels"
@@ -31,6 +35,23 @@ SAMPLES = "/acquisition/receiver/numSamplingPoints"
 BANDWIDTH = "/acquisition/receiver/bandwidth"
 CONVERSION = "/acquisition/receiver/dataConversionFactor"
 TRANSFER_FUNCTION = "/acquisition/receiver/transferFunction"
+SNR = "/calibration/snr"
+
+TRANSFORMATIONS = ("DCT-I", "DCT-II", "DCT-III", "DCT-IV")
+WAVEFORMS = ("sine", "triangle", "custom")
+
+# A larger value was given in another unit, as mT or mm; in the unit of the dataset.
+LIMITS = {
+    "/tracer/concentration": 10,
+    "/tracer/volume": 1,
+    "/scanner/boreSize": 2,
+    "/acquisition/gradient": 50,
+    "/acquisition/offsetField": 1,
+    "/acquisition/drivefield/strength": 1,
+    "/calibration/fieldOfView": 1,
+    "/calibration/offsetFields": 1,
+    "/reconstruction/fieldOfView": 1,
+}
 
 # Letters whose size has a dataset of its own.
 COUNTS = {"N": FRAMES, "J": PERIODS, "C": CHANNELS, "V": SAMPLES, "D": DRIVE_CHANNELS}
@@ -219,9 +240,17 @@ class Field:
 
 def is_well_formed(field: Field, value: Any) -> bool:
     """Say whether times and UUIDs have the form that the standard gives them; other text is free."""
-    form = {"uuid": UUID, "time": TIME}.get(field.kind)
+    is_right = {"uuid": lambda text: UUID.fullmatch(text) is not None, "time": _is_time}.get(field.kind)
     texts = [value] if isinstance(value, str) else value
-    return form is None or all(form.fullmatch(text) is not None for text in texts)
+    return is_right is None or all(map(is_right, texts))
+
+
+def _is_time(text: str) -> bool:
+    if TIME.fullmatch(text) is None:
+        return False
+    with suppress(ValueError):  # there is no such day, or hour
+        return bool(datetime.fromisoformat(text))
+    return False
 
 
 def snake_case(name: str) -> str:

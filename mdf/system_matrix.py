@@ -41,7 +41,7 @@ class SystemMatrix:
     @property
     def snr(self) -> NDArray[np.float64] | None:
         """Signal-to-noise ratios as stored, shape (J, C, K); None if the file has none."""
-        snr: NDArray[np.float64] | None = self._file.value("/calibration/snr")
+        snr: NDArray[np.float64] | None = self._file.value(spec.SNR)
         return snr
 
     def rows(self, index: Any, frames: Frames = "foreground", order: Order = "grid") -> Array:

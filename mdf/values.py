@@ -19,15 +19,13 @@ from mdf.grid import stored_shape
 from mdf.layout import Axes, Ints, Stored, find_axes
 from mdf.nodes import reading
 from mdf.repair import Array, Repair, fit, tidy_time
-from mdf.sparsity import TRANSFORMATIONS, Sparsity
+from mdf.sparsity import Sparsity
 from mdf.version1 import Version1, is_version_1
 
 _ITSELF = ("/version", "/uuid", "/time")  # what tells one file from another
 _LARGEST_GRID = 2**27  # positions; more are not believed
-_TRANSFORMATION = "/measurement/sparsityTransformation"
-_PLACES = "/measurement/subsamplingIndices"
-LARGE = (spec.DATA, "/reconstruction/data", _PLACES)  # read only when they are asked for
-_COMPRESSED = (_TRANSFORMATION, _PLACES)
+LARGE = (spec.DATA, "/reconstruction/data", spec.INDICES)  # read only when they are asked for
+_COMPRESSED = (spec.TRANSFORMATION, spec.INDICES)
 _UNKNOWN_TEXT = "n.a."
 _MADE = ("new", "derived", "sine")  # defaults that the writer puts
 # What the data tell better than the dataset: rule that it breaks, and axis of (N, J, C, V).
@@ -61,8 +59,13 @@ class Values:
         with reading(self.path, "/"):
             self._old = Version1(self._hdf, self._note) if is_version_1(self._hdf) else None
 
+    def _check_open(self) -> None:
+        if not self._hdf:
+            raise MdfError(f"{self.path}: the file is closed", hint="read inside of the 'with' statement")
+
     def has_group(self, path: str) -> bool:
         """Say whether a group of the standard is there; a mandatory one that is not is an `MdfError`."""
+        self._check_open()
         with reading(self.path, path):
             if self._old is not None:
                 found = self._old.has_group(path)
@@ -82,6 +85,7 @@ class Values:
 
     def _dataset(self, path: str) -> h5py.Dataset | None:
         """Return the dataset of a standard name, or of an old name for it."""
+        self._check_open()
         with reading(self.path, path):
             if self._old is not None:
                 return self._old.dataset(path)
@@ -137,6 +141,13 @@ class Values:
         path : str
             Path of the standard, for instance ``"/acquisition/gradient"``. `/measurement/data` comes as the
             h5py dataset itself, as it is stored: see `read_signal`.
+
+        Raises
+        ------
+        MdfError
+            If it is mandatory and absent, or damaged.
+        KeyError
+            If the standard has no such path.
         """
         if path == spec.DATA:
             return self._data
@@ -230,18 +241,18 @@ class Values:
         """How the foreground is compressed, None if it is not (MDF 2.1.0, sparsity transformation)."""
         if not self._has_data or not self.value(spec.SPARSE):
             return None
-        name, size = self.value(_TRANSFORMATION), self.value("/calibration/size")
-        places = self._dataset(_PLACES)
+        name, size = self.value(spec.TRANSFORMATION), self.value("/calibration/size")
+        places = self._dataset(spec.INDICES)
         with reading(self.path, spec.SPARSE):
             if not (self.value(spec.FOURIER) and self.value(spec.FAST_FRAME_AXIS)):
                 raise ValueError("only spectra with the frame axis last can be compressed")
             if size is None or np.any(size < 1):
                 raise ValueError("the grid is unknown, expected /calibration/size")
-        with reading(self.path, _TRANSFORMATION):
-            if str(name).strip().upper() not in TRANSFORMATIONS:
-                raise ValueError(f"it is {name!r}, expected one of {', '.join(TRANSFORMATIONS)}")
+        with reading(self.path, spec.TRANSFORMATION):
+            if str(name).strip().upper() not in spec.TRANSFORMATIONS:
+                raise ValueError(f"it is {name!r}, expected one of {', '.join(spec.TRANSFORMATIONS)}")
         stored = self._stored_axes.shape
-        with reading(self.path, _PLACES):
+        with reading(self.path, spec.INDICES):
             if places is None or places.dtype.kind not in "iu":
                 raise ValueError("expected the indices of the coefficients")
             positions, kept = int(np.prod(size, dtype=object)), places.shape[-1] if places.shape else 0

@@ -32,7 +32,7 @@ _NAMES = {
     spec.PERIODS: "/acquisition/numPatches",
     "/acquisition/numAverages": "/acquisition/drivefield/averages",
     "/acquisition/drivefield/cycle": "/acquisition/drivefield/period",
-    "/calibration/snr": "/calibration/snrFD",
+    spec.SNR: "/calibration/snrFD",
 }
 _OTHER_MEANING = "/study/description"  # in version 1 it describes the experiment
 _FREQUENCIES = "/acquisition/receiver/frequencies"
@@ -173,8 +173,10 @@ class Version1:
             return self._uuid(path)
         if path not in _UNSAID:
             return None
-        self._note(path, "F05", f"absent, taken as {np.asarray(_UNSAID[path]).flat[0]}")
-        return np.asarray(_UNSAID[path])
+        value = np.asarray(_UNSAID[path])
+        shown = int(value) if value.dtype == bool else value.flat[0]
+        self._note(path, "F05", f"absent, taken as {shown}")
+        return value
 
     def _uuid(self, path: str) -> str:
         """Return a UUID that is the same whenever the file is read."""
@@ -323,6 +325,6 @@ def _with_periods(value: Array) -> Array:
 
 _SHAPES: dict[str, Callable[[Array], Array]] = {
     "/acquisition/drivefield/divider": _column,
-    "/calibration/snr": _with_periods,
+    spec.SNR: _with_periods,
     **{field.path: np.atleast_1d for field in spec.FIELDS.values() if field.group == "/tracer"},
 }

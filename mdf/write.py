@@ -22,8 +22,6 @@ from mdf.own_values import user_content
 
 Array = np.ndarray[Any, Any]
 
-INDICES = "/measurement/subsamplingIndices"
-
 
 def write(
     path: str | Path,
@@ -41,9 +39,13 @@ def write(
     ----------
     path : str or Path
     contents : mapping
-        Values by their path in the standard (``{"/study/name": "..."}``), in SI units and the standard's
-        shapes. What is knowable may be left out: version, UUIDs, time, the numbers of frames, periods,
-        channels and samples, flags that are 0, the waveform sine, the cycle.
+        Values by their path in the standard (``{"/study/name": "..."}``), in SI units. Each is checked
+        against the table of all nodes (`mdf.spec.FIELDS`) before a byte is written: a path that the standard
+        does not have, text where it has a number, a fraction where it has a whole number, a flag other than
+        0 and 1, another number of axes or another length, or a number that can only be in another unit (mT,
+        mm) is an error. Integers and floats of any width become those of the standard; lists, scalars and
+        arrays are taken. What is knowable may be left out: version, UUIDs, time, the numbers of frames,
+        periods, channels and samples, flags that are 0, the waveform sine, the cycle.
     data : shape (N, J, C, V or K), or None
         Frames in the order in which they are to be stored, in the domain that
         ``contents["/measurement/isFourierTransformed"]`` says; never with the frame axis last, the writer
@@ -65,9 +67,13 @@ def write(
         If something mandatory is missing or does not conform, or the file cannot be written. There is no file
         then, and an older one stays as it was.
     """
-    contents, frames, indices, kept = dict(contents), None if data is None else len(data), None, None
+    contents, indices, kept = dict(contents), None, None
+    data = None if data is None else np.asarray(data)
+    if data is not None and (data.ndim != 4 or not data.size):
+        raise MdfError(_not_four_axes(data))
+    frames = None if data is None else len(data)
     if data is not None and np.any(contents.get(spec.SPARSE) or 0):
-        indices = np.asarray(contents.pop(INDICES, ()))
+        indices = np.asarray(contents.pop(spec.INDICES, ()))
         frames, kept = np.size(contents.get(spec.BACKGROUND, ())), indices.shape[-1]
     with create(
         path,
@@ -113,6 +119,8 @@ def create(
         Its `append` takes frames, or its `append_values` takes some samples or frequency components of all
         frames. The file appears when the block is left with everything written.
     """
+    if num_frames is not None and (not isinstance(num_frames, int | np.integer) or num_frames < 1):
+        raise MdfError(f"num_frames is {num_frames!r}, expected a whole number above 0, or None")
     if compression is not None:
         check_compression(compression)
         warnings.warn(
@@ -157,6 +165,7 @@ class Writer:
         self._overwrite = overwrite
         self._axis: int | None = None  # of (N, J, C, V or K), along which the pieces come
         self._written = 0
+        self._is_done = False
         self._hidden: Path | None = None
         self._sink: temporary.Sink | None = None
         self._hdf: h5py.File | None = None
@@ -208,7 +217,7 @@ class Writer:
             If they do not conform, do not fit the ones before, or are too many.
         """
         if (indices is None) != (self._kept is None):
-            raise MdfError(f"{INDICES} go with sparsity-transformed data, and with no other")
+            raise MdfError(f"{spec.INDICES} go with sparsity-transformed data, and with no other")
         values, first = self._prepare(values, axis=3), self._written
         if indices is not None and self._kept is not None:
             indices = check_kept(np.asarray(indices), values.shape, self._kept, self._contents)
@@ -217,13 +226,13 @@ class Writer:
 
     def _prepare(self, piece: Array, axis: int) -> Array:
         """Check a piece by itself; the first one begins the file."""
+        if self._hidden is None or self._is_done:
+            raise MdfError(f"{self._path}: frames are written inside of the 'with' statement only")
         piece = check_dtype(spec.DATA, np.asarray(piece))
         if self._num_frames is None:
             raise MdfError(f"{self._path}: frames for a file that was announced without")
         if piece.ndim != 4:
-            raise MdfError(
-                f"the data have the shape {piece.shape}, expected (frames, periods, channels, values)"
-            )
+            raise MdfError(_not_four_axes(piece))
         if self._axis not in {None, axis}:
             raise MdfError("pieces of frames and pieces of values do not go together in one file")
         if self._data is None:
@@ -300,7 +309,9 @@ class Writer:
         if self._kept is not None:
             places = (*shape[1:], self._kept)
             options = filters(self._compression, places, 4)
-            self._indices = self._hdf.create_dataset(INDICES, places, "<i4", fill_time="never", **options)
+            self._indices = self._hdf.create_dataset(
+                spec.INDICES, places, "<i4", fill_time="never", **options
+            )
 
     def _store_indices(self, indices: Array, first: int) -> None:
         assert self._indices is not None  # noqa: S101
@@ -346,6 +357,7 @@ class Writer:
             temporary.publish(self._hidden, self._path, overwrite=self._overwrite)
 
     def _discard(self) -> None:
+        self._is_done = True
         if self._hdf is not None:
             self._hdf.close()
         if self._sink is not None:
@@ -355,6 +367,10 @@ class Writer:
 
 
 _PIECES = {0: "frames", 3: "values"}
+
+
+def _not_four_axes(data: Array) -> str:
+    return f"the data have the shape {data.shape}, expected (frames, periods, channels, values)"
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ def convert_file(
         If `source` is no MDF file, or a damaged one.
     """
     source, output = Path(source), Path(output)
-    if not source.is_file():
+    if not source.exists():
         raise InputError(f"{source}: there is no such file")
     check_output(output, inputs=(source,), overwrite=overwrite)
     try:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from mdf import spec
 from mdf.conversion.plan import Plan
-from mdf.conversion.rows import MEMORY, Rows, components_of, domain_of, parts
+from mdf.conversion.rows import MEMORY, Rows, components_of, domain_of
 from mdf.file import File
+from mdf.layout import split
 from mdf.sparsity import transform
 from mdf.write import Writer
 
@@ -40,7 +41,7 @@ def _rows(file: File, plan: Plan, out: Writer) -> Iterator[tuple[int, int]]:
     wanted = np.searchsorted(plan.stored, plan.lines) if plan.domain == domain_of(file) else plan.lines
     wanted = np.arange(count) if plan.domain == "time" else wanted
     row_bytes = 16 * file.num_frames * file.num_periods * len(plan.channels)
-    for part in parts(count, MEMORY // (4 * row_bytes if plan.sparsity else row_bytes)):
+    for part in split(count, MEMORY // (4 * row_bytes if plan.sparsity else row_bytes)):
         block = rows.read(wanted[part])[plan.frames]
         if plan.sparsity is None:
             out.append_values(block)
@@ -69,13 +70,13 @@ def _frames(file: File, plan: Plan, out: Writer) -> Iterator[tuple[int, int]]:
     together = max(1, MEMORY // frame_bytes)
     if plan.average <= together:
         together -= together % plan.average
-        for part in parts(len(plan.frames), together):
+        for part in split(len(plan.frames), together):
             frames = _read(file, plan, plan.frames[part])
             out.append(frames if plan.average == 1 else _mean(frames, plan.average))
             yield part.stop, len(plan.frames)
         return
-    for block in parts(len(plan.frames), plan.average):  # one average is more than a block
-        pieces = [plan.frames[block][part] for part in parts(plan.average, together)]
+    for block in split(len(plan.frames), plan.average):  # one average is more than a block
+        pieces = [plan.frames[block][part] for part in split(plan.average, together)]
         total: Array | None = None
         for piece in pieces:
             frames = _read(file, plan, piece)

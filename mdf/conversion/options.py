@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mdf import spec
 from mdf.compression import Compression
-from mdf.sparsity import TRANSFORMATIONS
 
 Frames = Literal["all", "foreground", "background"] | Sequence[int] | slice
 
@@ -48,7 +48,7 @@ class Options:
     def __post_init__(self) -> None:
         _check_choice("domain", self.domain, ("time", "frequency"))
         _check_choice("order", self.order, ("grid", "acquisition"))
-        _check_choice("sparsity", self.sparsity, (*TRANSFORMATIONS, "none"))
+        _check_choice("sparsity", self.sparsity, (*spec.TRANSFORMATIONS, "none"))
         if isinstance(self.frames, str):
             _check_choice("frames", self.frames, ("all", "foreground", "background"))
         for name in ("best", "average_frames"):

@@ -18,11 +18,8 @@ from mdf.file import File
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SNR = "/calibration/snr"
 _AVERAGES = "/acquisition/numAverages"
 _INDUCTION = "/acquisition/receiver/inductionFactor"
-_KIND = "/measurement/sparsityTransformation"
-_INDICES = "/measurement/subsamplingIndices"
 _PLAIN_COSINES = ("DCT-II", "DCT-IV")  # what MPIFiles.jl reads
 
 
@@ -219,13 +216,13 @@ def _choose_channels(plan: Plan, options: Options) -> None:
 
 def _choose_lines(file: File, plan: Plan, options: Options) -> None:
     """Choose components, and give every dataset that depends on them the ones that are stored."""
-    ratio = plan.contents.get(SNR)
-    if file.is_calibration and SNR not in plan.contents and "/calibration/method" in plan.contents:
+    ratio = plan.contents.get(spec.SNR)
+    if file.is_calibration and spec.SNR not in plan.contents and "/calibration/method" in plan.contents:
         reason = noise.why_not(file)
         plan.computes_snr = not reason
         if options.needs_snr and not reason:
             ratio = noise.of_file(file)
-            plan.contents[SNR], plan.computes_snr = ratio, False
+            plan.contents[spec.SNR], plan.computes_snr = ratio, False
         if not reason:
             plan.steps.append("signal-to-noise ratio of the calibration computed")
     if options.selects_components:
@@ -276,7 +273,7 @@ def _follow_lines(file: File, plan: Plan) -> None:
         spec.SELECTION: plan.lines + 1 if is_selected else None,
     }
     plan.contents.pop(spec.CONVERSION, None)  # it is applied to what is read
-    for path in (spec.TRANSFER_FUNCTION, SNR):
+    for path in (spec.TRANSFER_FUNCTION, spec.SNR):
         if plan.contents.get(path) is not None:
             of_stored = _ascending(file, np.asarray(plan.contents[path]))
             value = by_line(of_stored, plan.stored, plan.lines, total)
@@ -294,7 +291,7 @@ def _ascending(file: File, values: Any) -> Any:
 
 def _choose_axes(file: File, plan: Plan, options: Options) -> None:
     """Choose the sparsity transformation and the frame axis."""
-    was = str(file.value(_KIND)) if file.value(spec.SPARSE) else None
+    was = str(file.value(spec.TRANSFORMATION)) if file.value(spec.SPARSE) else None
     wanted = was if options.sparsity is None else options.sparsity
     foreground = np.flatnonzero(~np.asarray(plan.contents[spec.BACKGROUND]))
     if wanted not in {None, "none"}:
@@ -339,7 +336,7 @@ def _is_full_grid(file: File, frames: Ints) -> bool:
 
 def _num_kept(file: File, options: Options, positions: int) -> int:
     if options.kept is None:
-        return int(file.value(_INDICES).shape[-1])
+        return int(file.value(spec.INDICES).shape[-1])
     if isinstance(options.kept, float) and options.kept <= 1:
         return max(1, round(options.kept * positions))
     if options.kept > positions:
@@ -382,6 +379,6 @@ def _describe(file: File, plan: Plan) -> None:
         spec.SAMPLES: file.num_samples,
         spec.FAST_FRAME_AXIS: plan.frames_last,
         spec.SPARSE: plan.sparsity is not None,
-        _KIND: plan.sparsity[0] if plan.sparsity is not None else None,
-        _INDICES: None,
+        spec.TRANSFORMATION: plan.sparsity[0] if plan.sparsity is not None else None,
+        spec.INDICES: None,
     }

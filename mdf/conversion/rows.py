@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -69,10 +68,3 @@ class Rows:
 def domain_of(file: File) -> str:
     """Return the domain in which a file stores its signal."""
     return "frequency" if file.value(spec.FOURIER) else "time"
-
-
-def parts(count: int, together: int) -> Iterator[slice]:
-    """Split a range into slices of some length at most."""
-    step = max(1, together)
-    for start in range(0, count, step):
-        yield slice(start, min(start + step, count))

@@ -31,7 +31,8 @@ def tracer(file: Content) -> Problems:
     for (first, count), (second, other) in pairwise(lengths.items()):
         if count != other:
             yield error("T01", second, f"the number of tracers; {first} has {count}", other, count)
-    for path, most, unit in (("/tracer/concentration", 10, "mol/L"), ("/tracer/volume", 1, "L")):
+    for path in ("/tracer/concentration", "/tracer/volume"):
+        most, unit = spec.LIMITS[path], spec.FIELDS[path].unit
         value = file.reals(path)
         if value is None:
             continue
@@ -43,9 +44,10 @@ def tracer(file: Content) -> Problems:
 
 def bore(file: Content) -> Problems:
     """T03."""
-    size = file.number("/scanner/boreSize")
-    if size is not None and not 0 < size < 2:
-        yield warning("T03", "/scanner/boreSize", "the diameter of the bore", size, "above 0, below 2 m")
+    path = "/scanner/boreSize"
+    size, most = file.number(path), spec.LIMITS[path]
+    if size is not None and not 0 < size < most:
+        yield warning("T03", path, "the diameter of the bore", size, f"above 0, below {most} m")
 
 
 def counts(file: Content) -> Problems:
@@ -103,7 +105,8 @@ def field_values(file: Content) -> Problems:
             yield warning("A03", _GRADIENT, "not symmetric: such a field has a curl")
         if not np.all(trace <= most):
             yield warning("A03", _GRADIENT, "not traceless: such a field has a divergence")
-    for path, most_allowed, unit in ((_GRADIENT, 50, "T/m"), (_OFFSET, 1, "T"), (_STRENGTH, 1, "T")):
+    for path in (_GRADIENT, _OFFSET, _STRENGTH):
+        most_allowed, unit = spec.LIMITS[path], spec.FIELDS[path].unit
         value = file.reals(path)
         if value is not None and not np.all(np.abs(value) < most_allowed):
             strongest = np.abs(value).max()

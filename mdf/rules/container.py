@@ -16,13 +16,12 @@ _KNOWN_MINORS = {1: (0,), 2: (0, 1)}
 _LABEL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?")
 _NIL = "00000000-0000-0000-0000-000000000000"
-_SPARSITY = (spec.SPARSE, "/measurement/sparsityTransformation", "/measurement/subsamplingIndices")
+_SPARSITY = (spec.SPARSE, spec.TRANSFORMATION, spec.INDICES)
 _EXACT = {"flag": ("int8",), "int": ("int64",), "float": ("float64",), "complex": ("complex of float64",)}
 _FLAG_STORAGE = ("bitfield", "enum", "uint8", *REALS)
 _ODD_REALS = ("uint8", "uint16", "uint32", "uint64", "float16", "enum", "bitfield")
 _ODD_COMPLEX = tuple(f"complex of {real}" for real in _ODD_REALS)
 _ANY_INTEGER = ("int8", "int16", "int32", "int64")
-_SUBSAMPLING = "/measurement/subsamplingIndices"
 _OWN_RULES = (spec.DATA, "/version")  # M03 and F02 say what their types are
 
 
@@ -132,7 +131,7 @@ def _types(path: str, field: spec.Field) -> tuple[tuple[str, ...], tuple[str, ..
     """Return the stored types that a field may have, and those that can be read all the same."""
     if field.is_text:
         return ("text",), ()
-    if path == _SUBSAMPLING:
+    if path == spec.INDICES:
         return _ANY_INTEGER, (*REALS, *_ODD_REALS)
     if field.kind == "number":
         return NUMBERS, (*_ODD_REALS, *_ODD_COMPLEX)

@@ -20,7 +20,6 @@ _PHASE = f"{_GROUP}/phase"
 _WAVEFORM = f"{_GROUP}/waveform"
 _CYCLE = f"{_GROUP}/cycle"
 
-_WAVEFORMS = ("sine", "triangle", "custom")
 _TOLERANCE = 1e-6
 _MOST_DIVIDERS = 256
 _LARGEST_MULTIPLE = 10**18
@@ -106,8 +105,8 @@ def values(file: Content) -> Problems:
         yield warning("D04", _PHASE, "the phases", phase, "-π or more, less than π")
     waveform = file.value(_WAVEFORM)
     for name in () if waveform is None else dict.fromkeys(waveform.reshape(-1).tolist()):
-        if name not in _WAVEFORMS:
-            yield warning("D05", _WAVEFORM, "not of the standard", repr(name), ", ".join(_WAVEFORMS))
+        if name not in spec.WAVEFORMS:
+            yield warning("D05", _WAVEFORM, "not of the standard", repr(name), ", ".join(spec.WAVEFORMS))
             break
 
 

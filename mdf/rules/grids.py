@@ -16,7 +16,6 @@ from mdf.rules.problem import Problems, error, warning
 _VECTORS = ("size", "fieldOfView", "fieldOfViewCenter", "deltaSampleSize")
 _POSITIONS = "/calibration/positions"
 _OFFSETS = "/calibration/offsetFields"
-_SNR = "/calibration/snr"
 _IMAGES = "/reconstruction/data"
 _OVERSCAN = "/reconstruction/isOverscanRegion"
 _CLOSE = 0.01  # of a voxel
@@ -77,8 +76,8 @@ def _extent(file: Content, group: str, rule: str) -> Problems:
     wide = np.ones(3, bool) if size is None or size.shape != (3,) else size > 1
     if not np.all(extent[wide] > 0):
         yield warning(rule, path, "along an axis with voxels", extent, "above 0")
-    if np.any(extent > 1):
-        yield warning(rule, path, "the unit may be wrong", extent, "1 m at most")
+    if np.any(extent > spec.LIMITS[path]):
+        yield warning(rule, path, "the unit may be wrong", extent, f"{spec.LIMITS[path]} m at most")
 
 
 def order(file: Content) -> Problems:
@@ -91,7 +90,7 @@ def order(file: Content) -> Problems:
 
 def snr(file: Content) -> Problems:
     """C06 and C07."""
-    shape = file.shape(_SNR) if file.has(_SNR) else None
+    shape = file.shape(spec.SNR) if file.has(spec.SNR) else None
     if shape is None:
         return
     found = sizes(file)
@@ -101,10 +100,10 @@ def snr(file: Content) -> Problems:
         lacks_periods = periods == 1 and fits(shape, (channels, stored))
         say = warning if lacks_periods else error
         expected = f"({shape_words('J', periods, *_names(channels, stored))[1:-1]})"
-        yield say("C06", _SNR, "the shape", shape, expected)
-    values = file.reals(_SNR)
+        yield say("C06", spec.SNR, "the shape", shape, expected)
+    values = file.reals(spec.SNR)
     if values is not None and not np.all((values >= 0) & np.isfinite(values)):
-        yield warning("C07", _SNR, "values below 0, or no finite numbers")
+        yield warning("C07", spec.SNR, "values below 0, or no finite numbers")
 
 
 def _names(channels: int | None, stored: int | None) -> tuple[object, object]:

@@ -12,10 +12,7 @@ from mdf.rules.content import NUMBERS, Array, Content, Shape
 from mdf.rules.problem import Problems, error, note, warning
 
 _CORRECTED = "/measurement/isBackgroundCorrected"
-_TRANSFORMATION = "/measurement/sparsityTransformation"
-_SUBSAMPLING = "/measurement/subsamplingIndices"
 _SIZE = "/calibration/size"
-_TRANSFORMATIONS = ("DCT-I", "DCT-II", "DCT-III", "DCT-IV")
 _ODD = ("uint8", "uint16", "uint32", "uint64", "float16")
 _COUNTS_FROM_ONE = "MDF counts from 1: add 1"
 
@@ -251,26 +248,28 @@ def sparsity(file: Content) -> Problems:
         )
     if not file.has(_SIZE):
         yield error("M10", _SIZE, "missing, the transformation needs it")
-    name = file.text(_TRANSFORMATION)
-    if name not in _TRANSFORMATIONS:
+    name = file.text(spec.TRANSFORMATION)
+    if name not in spec.TRANSFORMATIONS:
         found = "" if name is None else repr(name)
-        yield error("M10", _TRANSFORMATION, "not a known transformation", found, ", ".join(_TRANSFORMATIONS))
-    if not file.has(_SUBSAMPLING):
-        yield error("M10", _SUBSAMPLING, f"missing, although {spec.SPARSE} is 1")
+        yield error(
+            "M10", spec.TRANSFORMATION, "not a known transformation", found, ", ".join(spec.TRANSFORMATIONS)
+        )
+    if not file.has(spec.INDICES):
+        yield error("M10", spec.INDICES, f"missing, although {spec.SPARSE} is 1")
 
 
 def subsampling(file: Content) -> Problems:
     """M10: the kept coefficients."""
     found = sizes(file)
-    if not file.flag(spec.SPARSE) or not file.has(_SUBSAMPLING):
+    if not file.flag(spec.SPARSE) or not file.has(spec.INDICES):
         return
-    shape, positions, mask = file.shape(_SUBSAMPLING) or (), _positions(file), file.reals(spec.BACKGROUND)
+    shape, positions, mask = file.shape(spec.INDICES) or (), _positions(file), file.reals(spec.BACKGROUND)
     if len(shape) != 4 or (found is not None and shape[:3] != found.shape[1:]):
         expected = "(J, C, K, B)" if found is None else f"({', '.join(map(str, found.shape[1:]))}, B)"
-        yield error("M10", _SUBSAMPLING, "the shape", shape, expected)
+        yield error("M10", spec.INDICES, "the shape", shape, expected)
         return
     if positions is not None and shape[3] > positions:
-        yield error("M10", _SUBSAMPLING, "more coefficients than positions", shape[3], f"{positions} at most")
+        yield error("M10", spec.INDICES, "more coefficients than positions", shape[3], f"{positions} at most")
     if found is not None and mask is not None and found.shape[0] != shape[3] + int(np.sum(mask != 0)):
         total = f"{shape[3]} coefficients and {int(np.sum(mask != 0))} background frames"
         yield error("M10", spec.DATA, "the last axis", found.shape[0], total)
@@ -278,15 +277,15 @@ def subsampling(file: Content) -> Problems:
 
 
 def _kept(file: Content, positions: int | None, kept: int) -> Problems:
-    index = file.sample(_SUBSAMPLING)
+    index = file.sample(spec.INDICES)
     if index is None or not index.size:
         return
     most = math.inf if positions is None else positions
     if not np.all((index >= 1) & (index <= most)):
         hint = f"1 to {most}; {_COUNTS_FROM_ONE}" if np.any(index == 0) else f"1 to {most}"
-        yield error("M10", _SUBSAMPLING, "an index beyond the positions", "", hint)
+        yield error("M10", spec.INDICES, "an index beyond the positions", "", hint)
     if index.shape[-1] == kept and np.any(np.diff(np.sort(index, axis=-1), axis=-1) == 0):
-        yield error("M10", _SUBSAMPLING, "a coefficient that is listed twice")
+        yield error("M10", spec.INDICES, "a coefficient that is listed twice")
 
 
 def finite(file: Content) -> Problems:

@@ -141,12 +141,13 @@ def _report(output: Path, done: mdf.Conversion, *, dry_run: bool) -> None:
 
     for step in done.steps or ("nothing but a new copy",):
         say(f"  {step}")
+    verb = "would write" if dry_run else "wrote"
+    if not any(done.shape):
+        say(f"{verb} {output}: no signal in it")
+        return
     frames, periods, channels, values = done.shape
     what = "samples" if done.domain == "time" else "frequencies"
-    say(
-        f"{'would write' if dry_run else 'wrote'} {output}: frames {frames}, periods {periods}, "
-        f"channels {channels}, {what} {values}"
-    )
+    say(f"{verb} {output}: frames {frames}, periods {periods}, channels {channels}, {what} {values}")
 
 
 def _frames(text: str) -> Any:

@@ -202,14 +202,9 @@ def _data(file: mdf.File) -> dict[str, Any] | None:
     if dataset is None:
         return None
     is_fourier = _or_none(lambda: file.measurement.is_fourier_transformed)
-    fast_frames = _or_none(lambda: file.measurement.is_fast_frame_axis)
-    value = "K" if is_fourier else "V"
-    axes = ["J", "C", value, "N"] if fast_frames else ["N", "J", "C", value]
-    if _or_none(lambda: file.measurement.is_sparsity_transformed):
-        axes[-1] = "B+E"  # kept coefficients and background frames
     return {
         "shape": dataset.shape,
-        "axes": axes if dataset.ndim == len(axes) else None,
+        "axes": _or_none(lambda: file.data_axes),
         "type": str(dataset.dtype),
         "domain": "frequency" if is_fourier else "time",
     }

@@ -22,7 +22,7 @@ def test_the_page_of_all_nodes_is_current():
 def test_the_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", (DOCS / "mdf.md").read_text(), re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 6
     names: dict[str, object] = {}
     for example in examples:
         exec(example, names)  # noqa: S102 - our own page

@@ -257,3 +257,49 @@ class TestStorage:
             h5py.h5d.create(hdf["measurement"].id, b"data", h5py.h5t.COMPLEX_IEEE_F32LE, space)
         with mdf.open(path) as file, pytest.raises(mdf.MdfError, match="native complex"):
             file.read_signal()
+
+
+def test_a_closed_file_says_so(made):
+    path = made({})
+    with mdf.open(path) as file:
+        assert repr(file) == f"<mdf.File {str(path)!r}: MDF 2.1.0>"
+    assert repr(file).endswith("MDF 2.1.0, closed>")
+    for read in (lambda: file.study, file.read_signal, lambda: file.value("/acquisition/gradient")):
+        with pytest.raises(mdf.MdfError, match="the file is closed"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("changes", "axes"),
+    [
+        ({}, ("N", "J", "C", "V")),
+        (
+            {
+                "/measurement/isFastFrameAxis": np.int8(1),
+                "/measurement/isFourierTransformed": np.int8(1),
+                "/measurement/data": np.zeros((3, 2, 6, 5), np.complex64),
+            },
+            ("J", "C", "K", "N"),
+        ),
+        (
+            {
+                "/measurement/data": np.zeros((3, 2, 10), np.float32),
+                "/measurement/isBackgroundFrame": np.zeros(1, np.int8),
+                "/acquisition/numFrames": 1,
+            },
+            ("J", "C", "V"),
+        ),
+    ],
+)
+def test_the_letters_of_the_stored_axes(made, changes, axes):
+    with mdf.open(made(changes)) as file:
+        assert file.data_axes == axes
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("/acquisition/receiver/numSamplingPoints", -5), ("/acquisition/receiver/bandwidth", np.nan)],
+)
+def test_sampling_that_is_none_is_named(made, path, value):
+    with mdf.open(made({path: value})) as file, pytest.raises(mdf.MdfError, match=f"{path} .*it is {value}"):
+        file.read_signal()

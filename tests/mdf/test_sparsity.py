@@ -8,12 +8,13 @@ import pytest
 from scipy.fft import dctn, idctn
 
 import mdf
-from mdf.sparsity import TRANSFORMATIONS, cosines, transform
+from mdf import spec
+from mdf.sparsity import cosines, transform
 
 SIZE = [4, 3, 2]
 
 
-@pytest.mark.parametrize(("kind", "name"), list(enumerate(TRANSFORMATIONS, start=1)))
+@pytest.mark.parametrize(("kind", "name"), list(enumerate(spec.TRANSFORMATIONS, start=1)))
 def test_all_four_are_scipy_orthonormal_transforms(rng, kind, name):
     values = rng.normal(size=(2, 24)) + 1j * rng.normal(size=(2, 24))
     grid = values.reshape(2, 2, 3, 4)

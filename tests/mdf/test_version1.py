@@ -224,3 +224,24 @@ def test_the_label_decides_nothing(made, old, frames):
         assert file.read_signal().shape == (5, 3, 2, 10)
     with mdf.open(old({"/version": "2.1.0", "/measurement/dataTD": frames})) as file:
         np.testing.assert_array_equal(file.read_signal(), frames)
+
+
+def test_the_letters_of_the_stored_axes(old, frames):
+    spectra = pairs(np.fft.rfft(frames))
+    cases = [
+        ({"/measurement/dataTD": frames}, ("N", "J", "C", "V")),
+        ({"/measurement/dataFD": spectra}, ("N", "J", "C", "K", "RI")),
+        ({"/calibration/dataFD": np.moveaxis(spectra, 0, -2)}, ("J", "C", "K", "N", "RI")),
+        ({"/calibration/dataFD": np.moveaxis(spectra, 0, -2)[0], "/acquisition/numPatches": 1},
+         ("C", "K", "N", "RI")),
+    ]  # fmt: skip
+    for changes, axes in cases:
+        with mdf.open(old(changes)) as file:
+            assert file.data_axes == axes
+            assert len(axes) == len(file.measurement.data.shape)
+
+
+def test_a_flag_that_is_absent_is_told_as_a_number(old, frames):
+    with mdf.open(old({"/measurement/dataTD": frames})) as file:
+        said = {repair.path: repair.text for repair in file.repairs}
+    assert said["/measurement/isSpectralLeakageCorrected"] == "absent, taken as 0"

@@ -55,7 +55,9 @@ def make_scan(shape: tuple[int, int, int, int] = (4, 3, 2, 11), empty: int = 2, 
             phases=rng.uniform(-3, 3, (periods, 2, 1)),
             waveforms=np.array([["sine"], ["triangle"]]),
         ),
-        selection_field=SelectionField(rng.normal(size=(periods, 1, 3, 3)), rng.normal(size=(periods, 1, 3))),
+        selection_field=SelectionField(
+            rng.normal(size=(periods, 1, 3, 3)), 0.1 * rng.normal(size=(periods, 1, 3))
+        ),
         stored_lines=np.ones(samples // 2 + 1, bool),
         corrections=Corrections(background=True, transfer_function=False, leakage=True, averages=7),
         repeats="periods",

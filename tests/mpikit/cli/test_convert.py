@@ -187,3 +187,21 @@ def test_exit_codes(tmp_path, scan):
     assert code(scan, "-o", tmp_path / "b.mdf", "-q") == 0
     assert code(scan, "-o", tmp_path / "c.mdf", "--domain", "time", "--band", "80:") == 2
     assert code(scan, "-o", tmp_path / "b.mdf") == 3
+
+
+def test_a_file_without_a_signal(tmp_path, scan):
+    images = tmp_path / "images.mdf"
+    with mdf.open(scan) as file:
+        told = {path: value for path, value in file.contents().items() if not path.startswith("/measurement")}
+    mdf.write(images, told | {"/reconstruction/data": np.ones((2, 6, 1))})
+    result = run(images, "-o", tmp_path / "copy.mdf")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1].endswith("copy.mdf: no signal in it")
+    with mdf.open(tmp_path / "copy.mdf") as copy:
+        assert copy.reconstruction.data.shape == (2, 6, 1)
+
+
+def test_a_folder_is_no_input(tmp_path):
+    result = run(tmp_path, "-o", tmp_path / "b.mdf")
+    assert isinstance(result.exception, mdf.MdfError)
+    assert "it is a folder" in str(result.exception)
