@@ -175,7 +175,8 @@ class _Best:
         return Finding(
             "training",
             {"step": self.step, "snr_db": value},
-            f"best of {last} steps: step {self.step}, reference-free SNR {bound}{value:.1f} dB on kept-back repeats",
+            f"best of {last} steps: step {self.step}, "
+            f"reference-free SNR {bound}{value:.1f} dB on repeats kept back",
         )
 
 
