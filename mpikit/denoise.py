@@ -83,17 +83,9 @@ def denoise_scan(
         When the output is not finite.
     """
     denoiser = offer.record
-    if not np.isfinite(scan.signal).all() or not np.isfinite(scan.background).all():
-        raise InputError(
-            f"{scan.name}: the signal has values that are no numbers", hint="repair the file first"
-        )
+    _check_signal(scan, run)
     refuse_if_missing(scan, offer, options)
     free = denoiser.frees_from_background(scan, options)
-    if scan.corrections.background:
-        words = "all repeats share the noise of the background that was subtracted"
-        run.tell(
-            Warned(f"{scan.name} came with its background subtracted: {words}, and figures come out too good")
-        )
     holdout = hold_out(scan)
     with offer.blamed():
         method = denoiser.build(options)
@@ -111,6 +103,19 @@ def denoise_scan(
     before = judge_noisy(holdout, without_background=free)
     simple = _simple_scores(scan, denoiser, holdout, without_background=free, run=run)
     return Denoised(signal, background, before, after, simple, free, method)
+
+
+def _check_signal(scan: Scan, run: Run) -> None:
+    """Refuse values that are no numbers; warn of what makes figures too good."""
+    if not np.isfinite(scan.signal).all() or not np.isfinite(scan.background).all():
+        raise InputError(
+            f"{scan.name}: the signal has values that are no numbers", hint="repair the file first"
+        )
+    if scan.corrections.background and scan.repeats != "none":  # without repeats there are no figures
+        words = "all repeats share the noise of the background that was subtracted"
+        run.tell(
+            Warned(f"{scan.name} came with its background subtracted: {words}, and figures come out too good")
+        )
 
 
 def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) -> None:

@@ -231,7 +231,7 @@ def _check_model_output(keep_model: Path, output: Path, inputs: tuple[Path, ...]
             f"the model and the denoised file cannot both be {output.name}",
             hint="give --save-model another name",
         )
-    check_output(keep_model, inputs=inputs, overwrite=overwrite)
+    check_output(keep_model, inputs=inputs, overwrite=overwrite, option="--save-model")
 
 
 def _from_model(

@@ -9,7 +9,9 @@ from pathlib import Path
 from mpikit.errors import InputError
 
 
-def check_output(path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False) -> None:
+def check_output(
+    path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False, option: str = "--output"
+) -> None:
     """Refuse an output before any work is done.
 
     Parameters
@@ -20,6 +22,8 @@ def check_output(path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool =
         Files that are read; the output may be none of them, not even through a link.
     overwrite : bool
         A file of this name may be replaced.
+    option : str
+        Option of the command that names the file, for the hint.
 
     Raises
     ------
@@ -31,16 +35,16 @@ def check_output(path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool =
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     if exists and any(other.exists() and path.samefile(other) for other in inputs):
-        raise InputError(f"the output {path.name} is an input", hint="choose another name with --output")
+        raise InputError(f"the output {path.name} is an input", hint=f"choose another name with {option}")
     if path.is_dir():
-        raise InputError(f"the output {path} is a folder", hint="name a file with --output")
+        raise InputError(f"the output {path} is a folder", hint=f"name a file with {option}")
     if exists and not overwrite:
-        raise InputError(f"{path} exists already", hint="choose another name with --output, or add --force")
+        raise InputError(f"{path} exists already", hint=f"choose another name with {option}, or add --force")
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"the folder {folder} does not exist", hint="make it first")
     if not os.access(folder, os.W_OK):
-        raise InputError(f"the folder {folder} is read-only", hint="choose another place with --output")
+        raise InputError(f"the folder {folder} is read-only", hint=f"choose another place with {option}")
 
 
 def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> None:

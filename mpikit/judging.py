@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.metrics import ReferenceFree, judge_by, score_repeats
+from mpikit.metrics import ReferenceFree, score_mean, score_repeats
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics, stack_repeats, subtract_background
@@ -170,15 +170,15 @@ class _Judges:
     """Noisy repeats (B, R, C, V) to judge by, and the noise that they have in common."""
 
     repeats: NDArray[np.float32]
-    common_noise: NDArray[np.float64]
-    line_power: NDArray[np.float64]
+    common_noise: NDArray[np.float64] | float
 
 
 def _judges(scan: Scan, *, without_background: bool) -> _Judges:
     cleared = subtract_background(scan) if without_background else scan
-    noise = noise_statistics(cleared).line_power
-    common = shared_background_noise(cleared) * noise
-    return _Judges(stack_repeats(cleared.signal, cleared.repeats), common, noise)
+    repeats = stack_repeats(cleared.signal, cleared.repeats)
+    if scan.corrections.background:  # the estimates have the same background noise, and it cancels
+        return _Judges(repeats, 0.0)
+    return _Judges(repeats, shared_background_noise(cleared) * noise_statistics(cleared).line_power)
 
 
 def judge_noisy(holdout: Holdout, *, without_background: bool) -> Score | None:
@@ -215,15 +215,10 @@ def judge(
         return None
     inputs, judges = parts[0], _judges(parts[1], without_background=without_background)
     estimate = stack_repeats(method.denoise(inputs, run=run), inputs.repeats)
-    if not denoiser.pools:
-        return Score(
-            denoiser.name, score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1
-        )
-    count = judges.repeats.shape[1]
-    mean = judges.repeats.mean(axis=1, keepdims=True, dtype=np.float64)
-    noise = judges.line_power / count + judges.common_noise
-    figures = judge_by(estimate[:, :1], mean, judges.repeats, noise, judges.common_noise)
-    return Score(denoiser.name, figures, estimate.shape[1])
+    if denoiser.pools:
+        figures = score_mean(estimate[:, :1], judges.repeats, common_noise=judges.common_noise)
+        return Score(denoiser.name, figures, estimate.shape[1])
+    return Score(denoiser.name, score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
 
 
 def _pooled_parts(holdout: Holdout) -> tuple[Scan, Scan] | None:

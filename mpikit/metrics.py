@@ -84,7 +84,12 @@ class ReferenceFree:
 
 
 def reference_free(
-    estimate: Signals, judge: Signals, judge_noise: NDArray[np.float64], power: float
+    estimate: Signals,
+    judge: Signals,
+    judge_noise: NDArray[np.float64],
+    power: float,
+    *,
+    noise_variance: NDArray[np.float64] | float = 0.0,
 ) -> ReferenceFree:
     """Mean squared error of estimates against independent noisy repeats of the same signals.
 
@@ -103,6 +108,8 @@ def reference_free(
         Noise power of a judge on each line of its un-normalised rfft.
     power : float, unit squared
         Mean squared clean signal, see `clean_power`.
+    noise_variance : shape (C, K) or 0
+        Variance of ``judge_noise``, where that was measured independently of the judge.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def reference_free(
     error = np.mean(np.abs(difference) ** 2, axis=(0, 1)) - judge_noise
     # a complex Gaussian of power s around an offset e has variance s² + 2 s |e|² in its squared magnitude
     variance = (judge_noise**2 + 2 * judge_noise * np.maximum(error, 0)) / signals
-    uncertainty = np.sqrt(np.sum(variance * scale**2))
+    uncertainty = np.sqrt(np.sum((variance + noise_variance) * scale**2))
     return ReferenceFree(float(np.sum(error * scale)), float(uncertainty), power)
 
 
@@ -150,20 +157,43 @@ def score_repeats(
     """
     count = repeats.shape[1]
     judges = (repeats.sum(axis=1, keepdims=True, dtype=np.float64) - repeats) / (count - 1)
-    spread = np.var(np.fft.rfft(repeats.astype(np.float64), axis=-1), axis=1, ddof=1).mean(axis=0)
-    return judge_by(estimate, judges, repeats, spread / (count - 1) + common_noise, common_noise)
+    noise = _spread(repeats) / (count - 1) + common_noise
+    return reference_free(estimate, judges, noise, _power_without(common_noise, repeats))
 
 
-def judge_by(
-    estimate: Signals,
-    judges: Signals,
-    repeats: Signals,
-    judge_noise: NDArray[np.float64],
-    common_noise: NDArray[np.float64] | float,
+def score_mean(
+    estimate: Signals, repeats: Signals, *, common_noise: NDArray[np.float64] | float = 0.0
 ) -> ReferenceFree:
-    """`reference_free` with the clean power taken from the repeats, less what noise they have in common."""
-    samples = repeats.shape[-1]
-    channels = repeats.shape[-2]
-    common = np.sum(np.zeros_like(judge_noise) + common_noise, axis=0) @ line_weights(samples)
-    power = clean_power(repeats) - common / (samples**2 * channels)
-    return reference_free(estimate, judges, judge_noise, float(power))
+    """Score one estimate of each clean signal by the mean of repeats that had no part in it.
+
+    Parameters
+    ----------
+    estimate : shape (B, 1, C, V)
+    repeats : shape (B, R, C, V)
+        Noisy repeats, R > 1, none of which the estimate has seen.
+    common_noise : shape (C, K) or 0
+        As for `score_repeats`.
+    """
+    signals, count = repeats.shape[:2]
+    mean = repeats.mean(axis=1, keepdims=True, dtype=np.float64)
+    noise = _spread(repeats) / count
+    # the mean is independent of the spread around it, so that the variance of the noise comes on top; of the
+    # square of the measured noise, which scatters itself, this much is left to add
+    doubt = noise**2 * (signals - 1) / (signals * (signals * (count - 1) + 1))
+    power = _power_without(common_noise, repeats)
+    return reference_free(estimate, mean, noise + common_noise, power, noise_variance=doubt)
+
+
+def _spread(repeats: Signals) -> NDArray[np.float64]:
+    """Noise power of one repeat on each line, (C, K)."""
+    spectra = np.fft.rfft(np.asarray(repeats, np.float64), axis=-1)
+    power: NDArray[np.float64] = np.var(spectra, axis=1, ddof=1).mean(axis=0)
+    return power
+
+
+def _power_without(common_noise: NDArray[np.float64] | float, repeats: Signals) -> float:
+    """`clean_power` of the repeats, less what noise they have in common."""
+    channels, samples = repeats.shape[-2:]
+    lines = np.broadcast_to(common_noise, (channels, samples // 2 + 1))
+    common = np.sum(lines @ line_weights(samples)) / (samples**2 * channels)
+    return clean_power(repeats) - float(common)

@@ -26,8 +26,9 @@ def demo(
 
     with listener("demo", quiet=quiet) as tell:
         done = run_demo(output, seed=seed, overwrite=force, tell=tell)
+    if quiet:
+        return
     show_scores(done.denoised)
     true = done.true_snr_db
     show(f"against the clean simulation: {true['before']:.1f} dB before, {true['after']:.1f} dB after")
-    if not quiet:
-        say(f"wrote {done.folder}; look at {done.picture}")
+    say(f"wrote {done.folder}; look at {done.picture}")

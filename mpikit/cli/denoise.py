@@ -128,7 +128,7 @@ def show_scores(result: Denoised) -> None:
         say(f"no reference-free score: {result.no_score}")
         return
     if result.before.figures.is_free_of_noise:
-        say("the repeats show no noise, so there is nothing to judge by")
+        say(f"the repeats show no noise, so there is nothing to remove{_what_was_lost(result.after)}")
         return
     rows = [_row("before (noisy)", result.before)]
     best = result.simple[:1]
@@ -147,11 +147,19 @@ def show_scores(result: Denoised) -> None:
             _say_if_worse(result.after, score, f"the simple method {score.method}")
 
 
+def _what_was_lost(after: Score | None) -> str:
+    if after is None or after.figures.is_free_of_noise:
+        return ""
+    return f"; {after.method} is worse here than the signal as it was: {_decibels(after)}"
+
+
 def _row(name: str, score: Score) -> tuple[str, str, str, str]:
-    figures = score.figures
-    value = f"{'> ' if figures.is_bound else ''}{figures.snr_db:.1f} dB"
-    error = "" if figures.snr_error_db is None else f"{figures.snr_error_db:.1f} dB"
-    return name, value, error, str(score.periods_used)
+    doubt = score.figures.snr_error_db
+    return name, _decibels(score), "" if doubt is None else f"{doubt:.1f} dB", str(score.periods_used)
+
+
+def _decibels(score: Score) -> str:
+    return f"{'> ' if score.figures.is_bound else ''}{score.figures.snr_db:.1f} dB"
 
 
 def _say_if_worse(after: Score, other: Score, name: str) -> None:
@@ -164,7 +172,4 @@ def _say_if_worse(after: Score, other: Score, name: str) -> None:
     verdict = "worse here than" if lost > 2 * doubt else "not better here (within two standard errors) than"
     more = other.periods_used > after.periods_used
     why = f", which uses {other.periods_used} periods for one" if more else ""
-    say(
-        f"{after.method} is {verdict} {name}{why}: "
-        f"{after.figures.snr_db:.1f} dB against {other.figures.snr_db:.1f} dB"
-    )
+    say(f"{after.method} is {verdict} {name}{why}: {_decibels(after)} against {_decibels(other)}")

@@ -141,7 +141,7 @@ def _check_outputs(path: Path, clean: Path | None, overwrite: bool) -> None:
     check_output(path, overwrite=overwrite)
     if clean is None:
         return
-    check_output(clean, overwrite=overwrite)
+    check_output(clean, overwrite=overwrite, option="--clean")
     if path.resolve() == clean.resolve():
         raise UsageError("the noisy and the clean scan cannot be one file", hint="give --clean another name")
 

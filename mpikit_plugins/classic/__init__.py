@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpikit import Denoiser, Run, Scan, StatelessMethod, hookimpl
-from mpikit.signal.stacks import stack_repeats, unstack_repeats
+from mpikit.signal import stack_repeats, unstack_repeats
 from mpikit_plugins.background import BackgroundOptions, clear, removes_background
 
 

@@ -171,11 +171,12 @@ class _Best:
             return Warned(
                 f"too few repeats to keep any back: trained for {last} steps without early stopping"
             )
-        value = self.score.snr_db
+        value, bound = self.score.snr_db, "> " if self.score.is_bound else ""
         return Finding(
             "training",
             {"step": self.step, "snr_db": value},
-            f"best of {last} steps: step {self.step}, reference-free SNR {value:.1f} dB on repeats kept back",
+            f"best of {last} steps: step {self.step}, "
+            f"reference-free SNR {bound}{value:.1f} dB on repeats kept back",
         )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mpikit.judging import MANY, PLENTY
+
 Signals = NDArray[np.float32]
 
 
@@ -58,7 +60,7 @@ def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
         signals, repeats = group.shape[:2]
         if repeats < 2:
             continue
-        if repeats < 8 and signals >= 10:
+        if repeats < PLENTY and signals >= MANY:
             kept = min(max(1, round(share * signals)), signals - 1)
             training.append(group[:-kept])
             validation.append(group[-kept:])

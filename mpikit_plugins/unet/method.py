@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from mpikit import Run, Scan
 from mpikit.errors import InputError, PluginError
-from mpikit.signal import HarmonicFilter, drive_field_lines, fit_harmonic_filter, noise_statistics
-from mpikit.signal.background import shared_background_noise
-from mpikit.signal.stacks import stack_repeats
+from mpikit.signal import (
+    HarmonicFilter,
+    drive_field_lines,
+    fit_harmonic_filter,
+    noise_statistics,
+    shared_background_noise,
+    stack_repeats,
+)
 from mpikit_plugins.background import clear
 from mpikit_plugins.harmonic import describe
 from mpikit_plugins.training import apply, split_repeats, train
@@ -41,8 +46,9 @@ class UNetGradientDifference:
         harmonic = fit_harmonic_filter(
             cleared, false_alarm=self.options.false_alarm, symmetry=self.options.symmetry
         )
-        run.tell(describe(harmonic))
-        if self.options.lines == "all":
+        if self.options.lines == "detected":
+            run.tell(describe(harmonic))
+        else:
             harmonic = replace(harmonic, keep=np.tile(drive_field_lines(cleared[0]), (len(harmonic.keep), 1)))
         if not harmonic.keep.any():
             raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mdf
-from mpikit import Denoiser, Finding, Run, StatelessMethod
+from mpikit import Denoiser, Finding, Run, StatelessMethod, Warned
 from mpikit.denoise import denoise_scan, score_table
 from mpikit.denoise_file import default_output, denoise_file, plan
 from mpikit.errors import InputError, NumericalError, PluginError, UsageError
@@ -19,6 +19,7 @@ from mpikit.plugins import Offer, registry
 from mpikit.provenance import read_history
 from mpikit.records import NoOptions
 from mpikit.scan_file import read_scan, write_scan
+from mpikit.signal import subtract_background
 from mpikit.testing import example_scan
 
 FRAMES, EMPTY, PERIODS, CHANNELS, SAMPLES = 9, 4, 3, 2, 162
@@ -96,6 +97,18 @@ def test_learned_methods_are_shown_beside_simple_ones(source):
     figures = [score.figures.snr_db for score in done.result.simple]
     assert figures == sorted(figures, reverse=True)
     assert done.result.after.method == "unet-gd"
+
+
+@pytest.mark.parametrize(("repeats", "warned"), [("frames", True), ("both", True), ("none", False)])
+def test_a_background_that_was_subtracted_before_is_warned_of(repeats, warned):
+    """Where there are repeats, that is: without them there is no figure that could be too good."""
+    scan = subtract_background(example_scan(frames=FRAMES, repeats=repeats, background_frames=EMPTY))
+    told, offer = [], registry().denoiser("harmonic")
+    run = Run(rng=np.random.default_rng(0), tell=told.append)
+    result = denoise_scan(scan, offer, offer.record.options(), run=run)
+    words = [event.text for event in told if isinstance(event, Warned)]
+    assert any("figures come out too good" in text for text in words) == warned
+    assert (result.before is not None) == warned
 
 
 def test_when_the_background_is_kept_the_simple_methods_keep_it_too(source):

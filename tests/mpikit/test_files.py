@@ -136,6 +136,13 @@ def test_an_input_through_a_symlink_is_protected(target):
         check_output(target, inputs=(link,), overwrite=True)
 
 
+def test_the_hint_names_the_option(target):
+    target.write_bytes(b"")
+    with pytest.raises(InputError, match="exists already") as caught:
+        check_output(target, option="--clean")
+    assert caught.value.hint == "choose another name with --clean, or add --force"
+
+
 def test_a_new_output_is_accepted(target):
     check_output(target)
     check_output(target, inputs=(target.parent / "absent.bin",))

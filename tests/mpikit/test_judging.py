@@ -297,3 +297,28 @@ def test_the_score_of_a_method_that_pools_with_a_background_subtracted():
         true = np.mean((ClearMean().denoise(holdout.fitting, run=run()) - CLEAN) ** 2)
         differences.append(score.figures.error - true)
     assert abs(np.mean(differences)) < 3.5 * np.std(differences, ddof=1) / np.sqrt(200)
+
+
+@pytest.mark.parametrize("pools", [False, True])
+def test_a_background_that_was_subtracted_before_is_not_counted_twice(pools):
+    """Estimate and judges share its noise: the score is too good by it, and by no more."""
+    rng = np.random.default_rng(16)
+    errors = []
+    for _ in range(100):
+        scan = subtract_background(noisy_scan(rng, "frames", 20, 2, 8))
+        method = Mean() if pools else Same()
+        score = judge(denoiser(pools=pools), method, hold_out(scan), without_background=True, run=run())
+        errors.append(score.figures.error)
+    expected = 1 / 16 if pools else 1.0
+    assert abs(np.mean(errors) - expected) < 0.08  # frames lose not quite the same; counted twice: -0.25
+
+
+@pytest.mark.parametrize("frames", [8, 12])
+def test_the_uncertainty_of_two_judges_of_a_method_that_pools(frames):
+    rng = np.random.default_rng(17)
+    scores = []
+    for _ in range(200):
+        holdout = hold_out(noisy_scan(rng, "frames", frames, 1, 0))
+        scores.append(judge(denoiser(pools=True), Mean(), holdout, without_background=False, run=run()))
+    spread = np.std([score.figures.error for score in scores], ddof=1)
+    assert np.mean([score.figures.uncertainty for score in scores]) == pytest.approx(spread, rel=0.3)

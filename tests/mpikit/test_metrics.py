@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from mpikit.metrics import (
     ReferenceFree,
     clean_power,
-    judge_by,
     prd,
     reference_free,
     rmse,
+    score_mean,
     score_repeats,
     snr,
 )
@@ -165,15 +165,31 @@ def test_clean_power_is_the_mean_product_of_different_repeats():
     assert clean_power(repeats) == pytest.approx(np.mean(products))
 
 
-def test_judge_by_takes_common_noise_from_the_power():
+@pytest.mark.parametrize("score", [score_mean, score_repeats])
+def test_common_noise_is_taken_from_error_and_power(score):
     rng = np.random.default_rng(8)
     repeats = rng.normal(size=(2, 4, 3, SAMPLES))
     power = np.full((3, SAMPLES // 2 + 1), 0.25 * SAMPLES)  # white noise of a variance of 0.25
-    with_common, without = (
-        judge_by(repeats[:, :1], repeats[:, 1:2], repeats, power, c) for c in (power, 0.0)
-    )
+    with_common, without = (score(repeats[:, :1], repeats, common_noise=c) for c in (power, 0.0))
     assert without.power - with_common.power == pytest.approx(0.25)
-    assert with_common.error == without.error
+    assert without.error - with_common.error == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("signals", "count", "offset"), [(1, 2, 0.0), (1, 2, 0.7), (8, 2, 0.0), (6, 3, 0.3), (1, 12, 0.2)]
+)
+def test_error_and_uncertainty_of_a_score_by_the_mean(signals, count, offset):
+    """The noise is measured from the judges too, with two of them no better than the error itself."""
+    rng = np.random.default_rng(9)
+    shape = (signals, 1, 3, SAMPLES)
+    figures = [
+        score_mean(np.full(shape, offset), noise(rng, signals, count, 3, colour=COLOUR)[0])
+        for _ in range(300)
+    ]
+    errors = [figure.error for figure in figures]
+    assert np.mean(errors) == pytest.approx(offset**2, abs=3 * np.std(errors) / np.sqrt(300))
+    foretold = np.mean([figure.uncertainty for figure in figures])
+    assert foretold == pytest.approx(np.std(errors, ddof=1), rel=0.3)
 
 
 @pytest.mark.parametrize(

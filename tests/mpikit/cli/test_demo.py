@@ -60,7 +60,7 @@ def test_data_on_stdout_words_on_stderr(asked):
 def test_options(asked, tmp_path):
     done = run("-o", tmp_path / "here", "--seed", 5, "--force", "-q")
     assert asked == {"folder": tmp_path / "here", "seed": 5, "overwrite": True}
-    assert done.stderr == ""
+    assert (done.stdout, done.stderr) == ("", "")
     assert run("--seed", -1).exit_code == 2
 
 

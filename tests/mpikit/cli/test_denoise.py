@@ -268,6 +268,11 @@ def result(after, *simple):
         ),
         (
             0.2,
+            scored("box", 0.01),
+            "net is worse here than the simple method box: 7.0 dB against > 15.2 dB",
+        ),
+        (
+            0.2,
             scored("mean", 0.1, periods=7),
             "net is worse here than the simple method mean, which uses 7 periods for one: "
             "7.0 dB against 10.0 dB",
@@ -283,6 +288,21 @@ def test_a_result_that_is_worse_than_the_simple_one_is_called_so(capsys, after, 
         "after (net)",
         f"best simple ({simple.method})",
     ]
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (scored("net", 0.5), "; net is worse here than the signal as it was: 3.0 dB"),
+        (scored("net", 0.0, 0.0), ""),
+        (None, ""),
+    ],
+)
+def test_a_signal_without_noise_can_only_lose(capsys, after, words):
+    show_scores(replace(result(after), before=scored("noisy", 0.0, 0.0)))
+    assert capsys.readouterr().err.strip() == (
+        f"the repeats show no noise, so there is nothing to remove{words}"
+    )
 
 
 def test_the_best_simple_method_of_one_period_has_its_own_row(capsys):
