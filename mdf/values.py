@@ -28,6 +28,8 @@ LARGE = (spec.DATA, "/reconstruction/data", spec.INDICES)  # read only when they
 _COMPRESSED = (spec.TRANSFORMATION, spec.INDICES)
 _UNKNOWN_TEXT = "n.a."
 _MADE = ("new", "derived", "sine")  # defaults that the writer puts
+_TAKEN = {"/study/number": 0, "/experiment/number": 0, "/experiment/isSimulation": False}  # if not said
+_START = "/acquisition/startTime"
 # What the data tell better than the dataset: rule that it breaks, and axis of (N, J, C, V).
 _COUNTED = {spec.FRAMES: ("M05", 0), spec.PERIODS: ("M01", 1), spec.CHANNELS: ("M01", 2)}
 
@@ -317,7 +319,8 @@ class Values:
 
         They go with the signal as `read_signal` gives it, which is never compressed. What tells this file
         from another (`/version`, `/uuid`, `/time`) is left out. Mandatory text that the file lacks becomes
-        "n.a.".
+        "n.a.", a missing number of study or experiment 0, a missing start the time of the file; `repairs`
+        says so.
         """
         contents = {}
         for path, field in spec.FIELDS.items():
@@ -332,6 +335,8 @@ class Values:
 
     def _known(self, field: spec.Field) -> Any:
         """Return a value as the writer takes it; None for one that it can do without."""
+        if field.path in {*_TAKEN, _START} and self._is_absent(field.path):
+            return self._taken(field.path)
         if field.need not in {"data", "yes", "no"} and not self.value(f"{field.group}/{field.need}"):
             return None
         if self._is_absent(field.path) and field.is_mandatory and field.default in {"", *_MADE}:
@@ -340,6 +345,14 @@ class Values:
         value = self.value(field.path)
         replaceable = not field.is_mandatory or field.default == "new"
         return None if replaceable and value is not None and not spec.is_well_formed(field, value) else value
+
+    def _taken(self, path: str) -> Any:
+        """Return what stands for a mandatory value that the file lacks; None where nothing can."""
+        made = None if self._is_absent("/time") else self.value("/time")
+        value = made if path == _START else _TAKEN[path]
+        if value is not None:
+            self._note(path, "F05", f"absent; taken as {value if path == _START else int(value)}")
+        return value
 
     def _is_absent(self, path: str) -> bool:
         if self._old is None:

@@ -58,3 +58,22 @@ def test_a_value_below_a_value(tmp_path, contents, signal):
     with pytest.raises(mdf.MdfError, match="cannot be written"):
         mdf.write(tmp_path / "a.mdf", contents, signal, user={"/_a": 1, "/_a/b": 2})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_with_gaps_can_be_copied_and_says_what_was_taken(tmp_path, made):
+    gaps = ("/study/number", "/experiment/number", "/experiment/isSimulation", "/acquisition/startTime")
+    with mdf.open(made(dict.fromkeys(gaps))) as file:
+        mdf.write(tmp_path / "copy.mdf", file.contents(), file.read_signal(order="stored"))
+        assert {repair.path for repair in file.repairs} == set(gaps)
+        made_at = file.time
+    with mdf.open(tmp_path / "copy.mdf") as copy:
+        assert (copy.study.number, copy.experiment.number, copy.experiment.is_simulation) == (0, 0, False)
+        assert copy.acquisition.start_time == made_at
+
+
+def test_a_start_that_nothing_stands_for_is_missing(tmp_path, made):
+    with mdf.open(made({"/acquisition/startTime": None, "/time": None})) as file:
+        contents = file.contents()
+        signal = file.read_signal(order="stored")
+    with pytest.raises(mdf.MdfError, match="startTime"):
+        mdf.write(tmp_path / "copy.mdf", contents, signal)
