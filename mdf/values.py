@@ -317,10 +317,9 @@ class Values:
     def contents(self) -> dict[str, Any]:
         """Return every standard dataset except `/measurement/data`, repaired, ready for `mdf.write`.
 
-        They go with the signal as `read_signal` gives it, which is never compressed. What tells this file
-        from another (`/version`, `/uuid`, `/time`) is left out. Mandatory text that the file lacks becomes
-        "n.a.", a missing number of study or experiment 0, a missing start the time of the file; `repairs`
-        says so.
+        They go with the signal as `read_signal` gives it, never compressed, and without what tells this file
+        from another (`/version`, `/uuid`, `/time`). Mandatory text that the file lacks becomes "n.a.", numbers
+        of study and experiment 0, the start the time of the file; `repairs` says so.
         """
         contents = {}
         for path, field in spec.FIELDS.items():
@@ -348,8 +347,7 @@ class Values:
 
     def _taken(self, path: str) -> Any:
         """Return what stands for a mandatory value that the file lacks; None where nothing can."""
-        made = None if self._is_absent("/time") else self.value("/time")
-        value = made if path == _START else _TAKEN[path]
+        value = _TAKEN[path] if path != _START else None if self._is_absent("/time") else self.value("/time")
         if value is not None:
             self._note(path, "F05", f"absent; taken as {value if path == _START else int(value)}")
         return value

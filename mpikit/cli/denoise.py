@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,6 @@ from mpikit.cli.plugins import denoiser_names
 if TYPE_CHECKING:
     from mpikit.denoise import Denoised
     from mpikit.judging import Score
-    from mpikit.scan import Repeats
 
 
 class RepeatsChoice(StrEnum):
@@ -76,35 +75,20 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
     from mpikit.denoise import score_table
     from mpikit.denoise_file import denoise_file, plan
 
-    parameters = tuple(param or ())
-    asked: Repeats | None = repeats.value if repeats else None
+    wanted: dict[str, Any] = {
+        "method": method,
+        "parameters": tuple(param or ()),
+        "output": output,
+        "model": model,
+        "keep_model": save_model,
+        "repeats": repeats.value if repeats else None,
+        "overwrite": force,
+    }
     if dry_run:
-        todo = plan(
-            source,
-            method=method,
-            parameters=parameters,
-            output=output,
-            model=model,
-            keep_model=save_model,
-            repeats=asked,
-            overwrite=force,
-        )
-        show_json(todo)
+        show_json(plan(source, **wanted))
         return
     with listener(method, quiet=quiet, verbose=verbose) as tell:
-        done = denoise_file(
-            source,
-            method=method,
-            parameters=parameters,
-            output=output,
-            model=model,
-            keep_model=save_model,
-            repeats=asked,
-            seed=seed,
-            device=device,
-            overwrite=force,
-            tell=tell,
-        )
+        done = denoise_file(source, **wanted, seed=seed, device=device, tell=tell)
     if json:
         show_json(
             {
