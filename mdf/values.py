@@ -318,8 +318,8 @@ class Values:
         """Return every standard dataset except `/measurement/data`, repaired, ready for `mdf.write`.
 
         They go with the signal as `read_signal` gives it, never compressed, and without what tells this file
-        from another (`/version`, `/uuid`, `/time`). Mandatory text that the file lacks becomes "n.a.", numbers
-        of study and experiment 0, the start the time of the file; `repairs` says so.
+        from another (`/version`, `/uuid`, `/time`). Mandatory text that the file lacks becomes "n.a.", study
+        and experiment numbers 0, the start the time of the file; `repairs` says so.
         """
         contents = {}
         for path, field in spec.FIELDS.items():
