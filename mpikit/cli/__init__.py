@@ -90,7 +90,7 @@ app.command("validate")(validate)
 
 def main() -> None:
     """Run the command line; end the process with the exit code of the cause."""
-    # spinning threads of torch slow training sixfold when another process keeps one core busy
+    # spinning threads of torch can slow training sixfold when another process keeps one core busy
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
