@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Options,
         Run,
         StatelessMethod,
+        WholeNoise,
     )
     from mpikit.scan import Scan
     from mpikit.scanner import DriveField, SelectionField
@@ -38,6 +39,7 @@ _HOME = {
     "StatelessMethod": "records",
     "Step": "events",
     "Warned": "events",
+    "WholeNoise": "records",
     "hookimpl": "hookspecs",
 }
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "StatelessMethod",
     "Step",
     "Warned",
+    "WholeNoise",
     "hookimpl",
 ]
 

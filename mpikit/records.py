@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +176,43 @@ class Noise(Protocol):
         -------
         shape (N, J, C, V), unit of the signal
             The noise alone.
+        """
+
+
+@runtime_checkable
+class WholeNoise(Noise, Protocol):
+    """Noise that has something in common over a whole measurement: a level, a drift, phases.
+
+    A measurement is drawn in blocks of frames, in any order and by several workers. What the blocks share is
+    fixed by `begin` before the first one; a noise without this method is drawn as it is.
+    """
+
+    def begin(
+        self,
+        *,
+        power: NDArray[np.floating[Any]],
+        samples: int,
+        sampling_rate: float,
+        drive_field: DriveField,
+        rng: np.random.Generator,
+    ) -> Noise:
+        """Return the noise of one measurement; change nothing in this object.
+
+        Parameters
+        ----------
+        power : shape (C,), unit of the signal squared
+            Mean square of the clean signal in each channel, over all frames that are not empty; 0 when the
+            scanner is empty throughout.
+        samples : int
+            V.
+        sampling_rate : float, Hz
+        drive_field : DriveField
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Noise
+            Whatever it shares is a function of ``frame_index``: two blocks fit together.
         """
 
 

@@ -74,6 +74,27 @@ class DriveField:
         summed: Floats = np.sum(self.amplitudes[period] * shape, axis=-1)
         return summed
 
+    def rate(self, times: Floats, period: int = 0) -> Floats:
+        """Time derivative of the drive field.
+
+        Parameters
+        ----------
+        times : shape (T,), s
+        period : int
+            Index j of the period, whose amplitudes and phases are used.
+
+        Returns
+        -------
+        shape (T, D), T/s
+        """
+        if np.any(self.waveforms[self.active] == "custom"):
+            raise ValueError("a custom waveform has no formula")
+        speed = 2 * np.pi * self.frequencies
+        slope = np.cos(speed * times[:, None, None] + self.phases[period])
+        shape = np.where(self.waveforms == "triangle", 2 / np.pi * np.sign(slope), slope)
+        summed: Floats = np.sum(self.amplitudes[period] * speed * shape, axis=-1)
+        return summed
+
 
 @dataclass(frozen=True)
 class SelectionField:

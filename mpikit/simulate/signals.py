@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpikit.events import Event, Step, silent
-from mpikit.scanner import DriveField
 from mpikit.simulate.particles import langevin_ratios
 from mpikit.simulate.phantoms import Phantom
 from mpikit.simulate.presets import Preset
@@ -73,7 +72,7 @@ def responses(preset: Preset, positions: Floats) -> Floats:
     selection = preset.selection_field
     static = positions @ selection.gradient[0, 0].T + selection.offset[0, 0]
     drive = _three_axes(preset.drive_field.field(times))
-    rate = _three_axes(field_rate(preset.drive_field, times))
+    rate = _three_axes(preset.drive_field.rate(times))
     out = np.empty((len(positions), len(preset.receiver.sensitivity), len(times)))
     for block in _blocks(len(positions), max(1, _CACHED // len(times))):
         out[block] = _voltages(preset, static[block], drive, rate)
@@ -94,27 +93,6 @@ def _voltages(preset: Preset, static: Floats, drive: Floats, rate: Floats) -> Fl
         out[:, channel] = ratio * (-beta * seen_rate[channel])
         out[:, channel] -= beta**3 * growth * (offset[:, None] + seen[channel])
     return out
-
-
-def field_rate(drive_field: DriveField, times: Floats, period: int = 0) -> Floats:
-    """Return the time derivative of the drive field.
-
-    Parameters
-    ----------
-    drive_field : DriveField
-    times : shape (T,), s
-    period : int
-        Index j of the period.
-
-    Returns
-    -------
-    shape (T, D), T/s
-    """
-    speed = 2 * np.pi * drive_field.frequencies
-    slope = np.cos(speed * times[:, None, None] + drive_field.phases[period])
-    shape = np.where(drive_field.waveforms == "triangle", 2 / np.pi * np.sign(slope), slope)
-    summed: Floats = np.sum(drive_field.amplitudes[period] * speed * shape, axis=-1)
-    return summed
 
 
 def _three_axes(values: NDArray[Any]) -> Floats:

@@ -28,6 +28,7 @@ def test_public_names():
         "StatelessMethod",
         "Step",
         "Warned",
+        "WholeNoise",
         "hookimpl",
     ]
     assert set(mpikit.__all__) == set(mpikit._HOME)

@@ -95,3 +95,17 @@ def test_a_cosine_is_a_sine_with_phase_half_pi(field):
     )
     times = np.linspace(0, 8e-3, 9)
     np.testing.assert_allclose(cosine.field(times)[:, 0], 0.02 * np.cos(2 * np.pi * 250 * times), atol=1e-15)
+
+
+def test_rate_of_a_triangle():
+    triangle = DriveField(
+        base_frequency=1e6,
+        dividers=np.array([[40, 20], [25, 50]]),
+        amplitudes=np.array([[[2e-3, 0.0], [3e-3, 1e-3]]]),
+        phases=np.array([[[0.3, 0.0], [np.pi / 2, 0.1]]]),
+        waveforms=np.array([["triangle", "sine"], ["sine", "triangle"]]),
+    )
+    times = np.array([1.3e-6, 7.1e-6, 31.7e-6])
+    step = 1e-11
+    slope = (triangle.field(times + step) - triangle.field(times - step)) / (2 * step)
+    np.testing.assert_allclose(triangle.rate(times), slope, rtol=1e-5)

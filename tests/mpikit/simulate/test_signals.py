@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpikit.scanner import DriveField
 from mpikit.simulate.particles import langevin, langevin_derivative
 from mpikit.simulate.phantoms import Phantom, dots, smile
 from mpikit.simulate.presets import preset
-from mpikit.simulate.signals import field_rate, responses, signals
+from mpikit.simulate.signals import responses, signals
 
 
 @pytest.fixture
@@ -103,17 +102,3 @@ def test_amplitude_in_volts(scanner):
     moment = 0.1 * 1000 * 231.533e-3 / 3 / 5170 * 4.74e5 * 1e-9  # A m², all aligned
     peak = 1e-3 * moment * (1e-6 / chosen.particle.saturation_field / 3) * 2 * np.pi * 2.5e6 / 102
     assert np.abs(found).max() == pytest.approx(peak, rel=1e-3)
-
-
-def test_rate_of_a_triangle():
-    triangle = DriveField(
-        base_frequency=1e6,
-        dividers=np.array([[40, 20], [25, 50]]),
-        amplitudes=np.array([[[2e-3, 0.0], [3e-3, 1e-3]]]),
-        phases=np.array([[[0.3, 0.0], [np.pi / 2, 0.1]]]),
-        waveforms=np.array([["triangle", "sine"], ["sine", "triangle"]]),
-    )
-    times = np.array([1.3e-6, 7.1e-6, 31.7e-6])
-    step = 1e-11
-    slope = (triangle.field(times + step) - triangle.field(times - step)) / (2 * step)
-    np.testing.assert_allclose(field_rate(triangle, times), slope, rtol=1e-5)
