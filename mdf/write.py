@@ -224,6 +224,34 @@ class Writer:
             self._store_indices(indices, first)
         self._append(values, axis=3)
 
+    def update(self, path: str, value: Any) -> None:
+        """Replace a value of the contents that is known only after the data, as the SNR of a calibration.
+
+        Parameters
+        ----------
+        path : str
+            One of the contents that the file was begun with.
+        value : number or array
+            Of the same shape.
+
+        Raises
+        ------
+        MdfError
+            If nothing was written yet, the file has no such value, or it has another shape.
+        """
+        if self._hdf is None or self._is_done:
+            raise MdfError(
+                f"{self._path}: a value is replaced after the first data, inside of the 'with' statement"
+            )
+        stored = self._hdf.get(path)
+        if path not in self._contents or not isinstance(stored, h5py.Dataset):
+            raise MdfError(f"{self._path}: there is no {path} among the contents, which could be replaced")
+        value = check_dtype(path, np.asarray(value))
+        if value.shape != stored.shape:
+            raise MdfError(f"{path} has the shape {value.shape}, expected {stored.shape} as at first")
+        with self._writing():
+            stored[...] = value
+
     def _prepare(self, piece: Array, axis: int) -> Array:
         """Check a piece by itself; the first one begins the file."""
         if self._hidden is None or self._is_done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpikit.denoise import Denoised
@@ -16,7 +16,8 @@ from mpikit.metrics import snr
 from mpikit.reconstruction import Result, reconstruct_file
 from mpikit.scan_file import read_scan
 from mpikit.simulate import preset
-from mpikit.simulate.files import simulate_calibration_file, simulate_file
+from mpikit.simulate.files import How, simulate_calibration_file, simulate_file
+from mpikit.simulate.request import Subject, requested
 
 PRESET = "openmpi-2d"
 METHOD = "unet-gd"
@@ -76,13 +77,12 @@ def run_demo(
         check_output(path, overwrite=overwrite)
     scanner = preset(PRESET)
     _title(tell, "a scan of a smiling phantom, simulated")
-    simulate_file(
-        scanner, scan, phantom="smile", noise=NOISE, clean=clean, seed=seed, overwrite=overwrite, tell=tell
-    )
+    how = How(seed=seed, overwrite=overwrite, tell=tell)
+    phantom, frames = requested(scanner, Subject(phantom="smile"), seed=seed)
+    simulate_file(scanner, scan, phantom=phantom, frames=frames, noise=NOISE, clean=clean, how=how)
     _title(tell, "the system matrix of the same scanner")
-    simulate_calibration_file(
-        scanner, matrix, size=GRID, field_of_view=FIELD_OF_VIEW, seed=seed + 1, overwrite=overwrite, tell=tell
-    )
+    grid = scanner.calibration.grid(GRID, FIELD_OF_VIEW)
+    simulate_calibration_file(scanner, matrix, grid=grid, how=replace(how, seed=seed + 1))
     _title(tell, f"{METHOD} learns from the noisy frames alone")
     denoised = denoise_file(scan, method=METHOD, seed=seed, overwrite=overwrite, tell=tell)
     _title(tell, "images of the noisy and of the denoised scan")

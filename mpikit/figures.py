@@ -1,4 +1,4 @@
-"""Pictures that the commands write: images with axes in mm and a colour bar with its unit.
+"""Pictures that the commands write: images with axes in mm and a colour bar, and the noise of a scan.
 
 Only figure and canvas objects are used, no global state: it is safe in threads and needs no display.
 """
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from mdf import Grid
 from mpikit.files import write_atomically
+from mpikit.signal.noise import line_weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from mpikit.noise_report import NoiseReport
+    from mpikit.noise_report.locked import Background
 
 Values = NDArray[Any]
 
@@ -168,3 +172,103 @@ def _save(path: Path, figure: Figure, overwrite: bool) -> None:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(buffer, format="png")
     write_atomically(path, buffer.getvalue(), overwrite=overwrite)
+
+
+def save_noise(path: Path, report: NoiseReport, *, overwrite: bool = False) -> None:
+    """Write a picture of the noise of a scan: its spectrum, the phase-locked lines and their drift.
+
+    The first panel has the random part with its 95 % confidence band in each channel, and a mark for each
+    phase-locked line. Without any the other two are left out.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    report : NoiseReport
+    overwrite : bool
+
+    Raises
+    ------
+    InputError
+        When the file exists already or cannot be written.
+    """
+    _save(path, _draw_noise(report), overwrite)
+
+
+def _draw_noise(report: NoiseReport) -> Figure:
+    from matplotlib.figure import Figure
+
+    background = report.background if report.background and report.background.lines else None
+    rows = 1 if background is None else 3
+    figure = Figure(figsize=(9, 0.4 + 3 * rows), dpi=DOTS, layout="constrained")
+    panels = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    figure.suptitle(f"noise of {report.name}, from {report.frames} {report.source}", fontsize="medium")
+    _draw_spectrum(panels[0], report)
+    if background is not None:
+        _draw_courses(panels[1], background)
+        _draw_lines(panels[2], report, background)
+        panels[0].sharex(panels[2])
+    return figure
+
+
+def _draw_spectrum(axes: Axes, report: NoiseReport) -> None:
+    spectrum = report.spectrum
+    shown = report.stored_lines & (line_weights(report.samples) == 2)
+    at = report.frequencies[shown] / 1e3
+    level = report.density(spectrum.power)
+    low, high = report.density(spectrum.interval())
+    for channel in range(report.channels):
+        colour = f"C{channel}"
+        axes.fill_between(
+            at, low[channel, shown], high[channel, shown], color=colour, alpha=0.25, linewidth=0
+        )
+        axes.plot(at, level[channel, shown], color=colour, linewidth=0.8, label=f"channel {channel}")
+        if report.background is not None:
+            locked = report.frequencies[report.background.mask[channel]] / 1e3
+            height = np.full(len(locked), 0.98 - 0.04 * channel)
+            axes.plot(locked, height, "|", color=colour, markersize=6, transform=axes.get_xaxis_transform())
+    few = f"running median over {spectrum.window} lines" if spectrum.window > 1 else "each line by itself"
+    marks = ""
+    if report.background is not None:
+        marks = "; marks: phase-locked lines" if report.background.lines else "; no line is locked in phase"
+    axes.set_title(f"random part with 95 % confidence band, {few}{marks}", fontsize="small")
+    axes.set_yscale("log")
+    axes.margins(x=0.01, y=0.25)
+    axes.set_xlabel("frequency / kHz")
+    axes.set_ylabel(f"noise / ({report.unit}/√Hz)")
+    axes.legend(fontsize="small", ncols=report.channels, loc="lower right")
+
+
+def _draw_courses(axes: Axes, background: Background) -> None:
+    for course in background.courses:
+        axes.errorbar(
+            course.places,
+            100 * (course.amplitude - 1),
+            yerr=100 * course.error,
+            marker=".",
+            linewidth=0.8,
+            label=f"channel {course.channel}, {course.frequency / 1e3:.4g} kHz",
+        )
+    axes.set_title(
+        "strongest phase-locked lines over time; bars: what noise alone explains (95 %)", fontsize="small"
+    )
+    axes.set_xlabel("frame, in the order of acquisition")
+    axes.set_ylabel("change of amplitude / %")
+    axes.legend(fontsize="small")
+
+
+def _draw_lines(axes: Axes, report: NoiseReport, background: Background) -> None:
+    axes.set_title("amplitude of the phase-locked lines", fontsize="small")
+    axes.set_xlabel("frequency / kHz")
+    axes.set_ylabel(f"amplitude / {report.unit}")
+    amplitudes = np.array([line.amplitude for line in background.lines])
+    floor = amplitudes.min() / 2
+    for channel in range(report.channels):
+        lines = [line for line in background.lines if line.channel == channel]
+        at = [line.frequency / 1e3 for line in lines]
+        heights = [line.amplitude for line in lines]
+        axes.vlines(at, floor, heights, color=f"C{channel}", linewidth=0.8, alpha=0.6)
+        axes.plot(at, heights, ".", color=f"C{channel}", markersize=4, label=f"channel {channel}")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=floor)
+    axes.legend(fontsize="small", ncols=report.channels, loc="upper right")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -42,43 +43,80 @@ def read_scan(path: str | Path, *, repeats: Repeats | None = None) -> Scan:
     mdf.MdfError
         If it is no MDF file, or a damaged one.
     """
-    with mdf.open(path) as file:
-        if file.measurement is None:
-            raise InputError(
-                f"{path}: the file has no /measurement, there is no signal to read",
-                hint="a reconstruction holds images only",
-            )
+    with _measurement(path) as file:
         signal = _frames(file, "foreground")
         if not len(signal):
             raise InputError(
                 f"{path}: all {file.num_frames} frames are background frames, expected a measured object"
             )
         said = repeats or _said(file)
-        scan = Scan(
-            signal=signal,
-            background=_frames(file, "background"),
-            foreground_index=file.frame_index("foreground"),
-            background_index=file.frame_index("background"),
-            sampling_rate=file.sampling_rate,
-            unit=file.acquisition.receiver.unit,
-            drive_field=_drive_field(file),
-            selection_field=_selection_field(file),
-            stored_lines=_stored_lines(file),
-            corrections=Corrections(
-                background=file.measurement.is_background_corrected,
-                transfer_function=file.measurement.is_transfer_function_corrected,
-                leakage=file.measurement.is_spectral_leakage_corrected,
-                averages=file.acquisition.num_averages,
-            ),
-            repeats=said or "none",
-            name=Path(path).name,
-        )
+        scan = _scan(file, signal, said or "none")
     if said is not None:
         return scan
     from mpikit.signal.repeats import find_repeats
 
     with np.errstate(invalid="ignore"):  # who cannot use values that are no numbers says so later
         return replace(scan, repeats=find_repeats(scan))
+
+
+def read_background(path: str | Path) -> Scan:
+    """Read the background frames of an MDF file alone, in the time domain.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Scan
+        With N = 0, and with E = 0 if there are none.
+
+    Raises
+    ------
+    InputError
+        If the file has no measurement.
+    mdf.MdfError
+        If it is no MDF file, or a damaged one.
+    """
+    with _measurement(path) as file:
+        nothing = np.zeros((0, file.num_periods, file.num_channels, file.num_samples), np.float32)
+        return _scan(file, nothing, "none")
+
+
+@contextmanager
+def _measurement(path: str | Path) -> Iterator[mdf.File]:
+    """Open a file that has a measurement."""
+    with mdf.open(path) as file:
+        if file.measurement is None:
+            raise InputError(
+                f"{path}: the file has no /measurement, there is no signal to read",
+                hint="a reconstruction holds images only",
+            )
+        yield file
+
+
+def _scan(file: mdf.File, signal: NDArray[np.float32], repeats: Repeats) -> Scan:
+    """Make a scan of the foreground frames, all or none, and what else the file holds."""
+    assert file.measurement is not None  # noqa: S101 - _measurement has looked
+    return Scan(
+        signal=signal,
+        background=_frames(file, "background"),
+        foreground_index=file.frame_index("foreground")[: len(signal)],
+        background_index=file.frame_index("background"),
+        sampling_rate=file.sampling_rate,
+        unit=file.acquisition.receiver.unit,
+        drive_field=_drive_field(file),
+        selection_field=_selection_field(file),
+        stored_lines=_stored_lines(file),
+        corrections=Corrections(
+            background=file.measurement.is_background_corrected,
+            transfer_function=file.measurement.is_transfer_function_corrected,
+            leakage=file.measurement.is_spectral_leakage_corrected,
+            averages=file.acquisition.num_averages,
+        ),
+        repeats=repeats,
+        name=Path(file.path).name,
+    )
 
 
 def _frames(file: mdf.File, kind: Any) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from mpikit.errors import MpikitError
 from mpikit.events import Event, silent
 from mpikit.options import options_as_text, parse_options
-from mpikit.records import Denoiser, Method, Noise, NoiseModel, Run
+from mpikit.records import Denoiser, Method, Noise, NoiseModel, Run, WholeNoise
 from mpikit.scan import Corrections, Repeats, Scan
 from mpikit.scanner import DriveField
 
@@ -144,15 +144,19 @@ def check_noise_model(model: NoiseModel, options: BaseModel | None = None) -> No
     clean = scan.signal.copy()
     clean[-2:] = 0  # empty frames get noise too
     clean = _frozen(clean)
-    noise = _draw(model, options, clean, scan)
+    noise = _draw(_built(model, options), clean, scan)
     _check_output(clean, noise, "the noise")
     _require(noise.dtype.kind == "f", f"the noise is {noise.dtype}, expected real floating-point numbers")
-    _require(np.array_equal(noise, _draw(model, options, clean, scan)), "the same seed gave other noise")
+    again = _draw(_built(model, options), clean, scan)
+    _require(np.array_equal(noise, again), "the same seed gave other noise")
+    built = _built(model, options)
+    if isinstance(built, WholeNoise):
+        _check_begin(built, clean, scan, noise)
     if model.fit is not None:
         with _sentence("fit"):
             fitted = model.fit(_read_only(scan))
         _require(isinstance(fitted, model.options), f"fit gave no {model.options.__name__}")
-        _check_output(clean, _draw(model, fitted, clean, scan), "the noise of fitted options")
+        _check_output(clean, _draw(_built(model, fitted), clean, scan), "the noise of fitted options")
     _check_light(model)
 
 
@@ -373,14 +377,66 @@ def _near(found: NDArray[Any], wanted: NDArray[Any]) -> bool:
     )
 
 
-def _draw(model: NoiseModel, options: BaseModel, clean: NDArray[np.float32], scan: Scan) -> NDArray[Any]:
+def _built(model: NoiseModel, options: BaseModel) -> Noise:
     with _sentence("build"):
-        noise: Noise = model.build(options)
-    with _sentence("the noise"):
+        return model.build(options)
+
+
+def _draw(
+    noise: Noise,
+    clean: NDArray[np.float32],
+    scan: Scan,
+    *,
+    start: int = 0,
+    seed: int = SEED,
+    what: str = "the noise",
+) -> NDArray[Any]:
+    """Draw noise for frames of which the first has this place in the order of acquisition."""
+    with _sentence(what):
         return noise(
             clean,
-            frame_index=np.arange(len(clean)),
+            frame_index=np.arange(start, start + len(clean)),
+            sampling_rate=scan.sampling_rate,
+            drive_field=scan.drive_field,
+            rng=np.random.default_rng(seed),
+        )
+
+
+def _begin(noise: WholeNoise, clean: NDArray[np.float32], scan: Scan) -> Noise:
+    filled = clean[np.any(clean, axis=(1, 2, 3))]
+    with _sentence("begin"):
+        begun = noise.begin(
+            power=_frozen(np.mean(np.square(filled, dtype=float), axis=(0, 1, 3))),
+            samples=clean.shape[-1],
             sampling_rate=scan.sampling_rate,
             drive_field=scan.drive_field,
             rng=np.random.default_rng(SEED),
         )
+    _require(callable(begun), f"begin gave a {type(begun).__name__}, expected noise that can be called")
+    return begun
+
+
+def _check_begin(
+    noise: WholeNoise, clean: NDArray[np.float32], scan: Scan, before: NDArray[np.floating[Any]]
+) -> None:
+    """Draw a measurement in two blocks, the second of empty frames alone, in either order."""
+    starts = (0, len(clean) - 2)
+    blocks = (clean[: starts[1]], clean[starts[1] :])
+    what = "the noise of a block after begin"
+
+    def drawn(begun: Noise, block: int) -> NDArray[Any]:
+        seed = SEED + 1 + block
+        return _draw(begun, blocks[block], scan, start=starts[block], seed=seed, what=what)
+
+    begun = _begin(noise, clean, scan)
+    after = _draw(noise, clean, scan)
+    _require(np.array_equal(before, after), "begin changed the noise that it was called on")
+    forwards = [drawn(begun, 0), drawn(begun, 1)]
+    for block, output in zip(blocks, forwards, strict=True):
+        _check_output(block, output, what)
+    begun = _begin(noise, clean, scan)
+    backwards = [drawn(begun, 1), drawn(begun, 0)]
+    _require(
+        all(np.array_equal(*pair) for pair in zip(forwards, reversed(backwards), strict=True)),
+        "after begin with the same seed a block has other noise: it must not depend on what was drawn before",
+    )

@@ -13,6 +13,7 @@ from mpikit.cli.demo import demo
 from mpikit.cli.denoise import denoise
 from mpikit.cli.doctor import doctor
 from mpikit.cli.info import info
+from mpikit.cli.noise import noise
 from mpikit.cli.plugins import plugins_app
 from mpikit.cli.reconstruct import reconstruct
 from mpikit.cli.simulate import simulate
@@ -82,6 +83,7 @@ app.command("demo")(demo)
 app.command("denoise")(denoise)
 app.command("doctor")(doctor)
 app.command("info")(info)
+app.command("noise")(noise)
 app.command("reconstruct")(reconstruct)
 app.add_typer(plugins_app, name="plugins")
 app.command("simulate")(simulate)

@@ -32,6 +32,26 @@ def read_extent(option: str, text: str | None, *, axes: int = 1) -> tuple[float,
     return tuple(length / 1e3 for length in _read(option, text, float, axes, "38x38 or 38x38x19, in mm"))
 
 
+def read_place(option: str, text: str | None) -> tuple[float, float, float]:
+    """Read a place in m from ``0,0,3`` in mm; the origin for None.
+
+    Raises
+    ------
+    UsageError
+        When the text is not one to three numbers with commas between them.
+    """
+    if text is None:
+        return (0.0, 0.0, 0.0)
+    try:
+        numbers = [float(part) / 1e3 for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3:
+        raise UsageError(f"{option} is {text!r}, expected one to three numbers with commas, as 0,0,3 in mm")
+    x, y, z = (*numbers, 0.0, 0.0)[:3]
+    return (x, y, z)
+
+
 def _read(
     option: str, text: str | None, kind: Callable[[str], Number], axes: int, example: str
 ) -> tuple[Number, ...]:

@@ -4,13 +4,17 @@ from mpikit.simulate.calibrations import Calibration, calibrate, system_matrix
 from mpikit.simulate.particles import Particle
 from mpikit.simulate.phantoms import Phantom, make_phantom
 from mpikit.simulate.presets import Preset, preset, preset_names
+from mpikit.simulate.receive import Receiver
 from mpikit.simulate.scans import simulate_scan
+from mpikit.simulate.signals import Signals
 
 __all__ = [
     "Calibration",
     "Particle",
     "Phantom",
     "Preset",
+    "Receiver",
+    "Signals",
     "calibrate",
     "make_phantom",
     "preset",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,19 @@ from mdf import Grid
 from mpikit.errors import UsageError
 from mpikit.events import Event, Step, silent
 from mpikit.records import Noise
-from mpikit.scan import Scan
+from mpikit.scan import Corrections, Scan
+from mpikit.simulate import direct
+from mpikit.simulate.acquisition import Acquired, Acquisition, fields, streams
 from mpikit.simulate.presets import Preset
-from mpikit.simulate.scans import add_noise, make_scan
-from mpikit.simulate.signals import responses
+from mpikit.simulate.scanner_fields import fields_of
+from mpikit.simulate.signals import Signals, check_scanner, received
+from mpikit.simulate.workers import in_order
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_AT_ONCE = 64  # positions between two events
+_BLOCK = 1 << 22  # samples in a block of places
+_PROBES = 512  # places that tell the mean power of all
 
 
 @dataclass(frozen=True)
@@ -43,34 +47,113 @@ class Calibration:
     concentration: float
 
 
-def system_matrix(
-    preset: Preset, grid: Grid, *, concentration: float, tell: Callable[[Event], None] = silent
-) -> Floats:
-    """Return the noise-free signal of the delta sample at each place of a grid.
+class CalibrationRun:
+    """A calibration that is about to be made, in blocks: all places in grid order, then the empty frames.
 
-    The delta sample has the volume of a voxel, and all its moment at the centre of the voxel: a phantom on
-    the same grid is an exact combination of these signals.
+    The robot meanders over the grid, with an empty frame before each line along x and one at the end.
 
     Parameters
     ----------
     preset : Preset
     grid : mdf.Grid
     concentration : float, mol(Fe)/L
-    tell : callable
+    noise : sequence of Noise
+        At least one: without noise the signal-to-noise ratio of the file would be infinite.
+    rng : numpy.random.Generator
 
-    Returns
-    -------
-    shape (O, C, V), V
-        In grid order.
+    Raises
+    ------
+    UsageError
+        Without noise, or when the receiver cannot hold the signal.
     """
-    moment = float(preset.particle.saturated(np.array(concentration))) * float(np.prod(grid.spacing))
-    positions = grid.positions()
-    out = np.empty((len(positions), len(preset.receiver.sensitivity), preset.samples))
-    for start in range(0, len(positions), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        out[part] = moment * responses(preset, positions[part])
-        tell(Step(min(part.stop, len(positions)), len(positions)))
-    return out
+
+    def __init__(
+        self,
+        preset: Preset,
+        grid: Grid,
+        *,
+        concentration: float,
+        noise: Sequence[Noise],
+        rng: np.random.Generator,
+    ) -> None:
+        if not noise:
+            raise UsageError(
+                "a calibration without noise has no signal-to-noise ratio",
+                hint="add some, for instance --noise gaussian:level=channel,snr_db=40",
+            )
+        check_scanner(preset, grid)
+        self.preset, self.grid, self.concentration = preset, grid, concentration
+        self.foreground, self.background = robot_path(grid)
+        self._places = grid.positions()
+        self._empty = Signals(preset, grid, filled=0).empty()
+        together, apart = rng.spawn(2)
+        self.acquisition = Acquisition(
+            preset, noise, periods=preset.patches, power=self._power(), rng=together
+        )
+        self._streams = streams(apart, self.blocks)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that `draw` makes: first those of places, then those of empty frames."""
+        return self.filled_blocks - (-len(self.background) // self._together)
+
+    @property
+    def filled_blocks(self) -> int:
+        """Number of blocks of places."""
+        return -(-len(self.foreground) // self._together)
+
+    def draw(self, index: int, /) -> Acquired:
+        """Make one block, n frames."""
+        empty = index - self.filled_blocks
+        source = self.foreground if empty < 0 else self.background
+        first = (index if empty < 0 else empty) * self._together
+        part = slice(first, first + self._together)
+        if empty < 0:
+            particles = self._signals(self._places[part])
+        else:
+            particles = np.zeros((len(source[part]), *self._empty.shape))
+        rng = np.random.default_rng(self._streams[index])
+        return self.acquisition.acquire(particles, self._empty, source[part], rng)
+
+    def header(self) -> Scan:
+        """Return all that is known of the scan but its samples, which are zero and take no memory."""
+        preset = self.preset
+        drive_field, selection_field = fields(preset, preset.patches)
+        shape = (preset.patches, preset.receiver.channels, preset.samples)
+        return Scan(
+            signal=np.broadcast_to(np.float32(0), (len(self.foreground), *shape)),
+            background=np.broadcast_to(np.float32(0), (len(self.background), *shape)),
+            foreground_index=self.foreground,
+            background_index=self.background,
+            sampling_rate=preset.receiver.sampling_rate,
+            unit="V",
+            drive_field=drive_field,
+            selection_field=selection_field,
+            stored_lines=np.ones(shape[-1] // 2 + 1, bool),
+            corrections=Corrections(averages=preset.receiver.averages),
+            repeats="none",
+            name="calibration",
+        )
+
+    def _signals(self, positions: Floats) -> Floats:
+        return _delta_sample(self.preset, self.grid, positions, self.concentration)
+
+    @property
+    def _together(self) -> int:
+        """Places in a block."""
+        receiver = self.preset.receiver
+        frame = self.preset.patches * receiver.averages * receiver.channels * self.preset.samples
+        return max(1, _BLOCK // (frame * receiver.oversampling))
+
+    def _power(self) -> Floats:
+        """Mean square of the signal in each channel, over up to `_PROBES` places."""
+        count = len(self._places)
+        chosen = np.unique(np.linspace(0, count - 1, _PROBES).round().astype(int))
+        total = np.zeros(self.preset.receiver.channels)
+        for start in range(0, len(chosen), self._together):
+            signals = self._signals(self._places[chosen[start : start + self._together]])
+            total += np.mean(signals**2, axis=(1, 3)).sum(axis=0)
+        return total / len(chosen)
 
 
 def calibrate(
@@ -82,35 +165,60 @@ def calibrate(
     rng: np.random.Generator,
     tell: Callable[[Event], None] = silent,
 ) -> Calibration:
-    """Move a delta sample over a grid, with an empty frame before each line along x and one at the end.
+    """Calibrate a scanner, all in memory.
+
+    Parameters
+    ----------
+    preset, grid, concentration, noise, rng
+        See `CalibrationRun`.
+    tell : callable
+        Takes a `Step` for each block of places.
+
+    Raises
+    ------
+    UsageError
+        Without noise, or when the receiver cannot hold the signal.
+    """
+    run = CalibrationRun(preset, grid, concentration=concentration, noise=noise, rng=rng)
+    header = run.header()
+    volts = []
+    with in_order(run) as blocks:
+        for index, block in enumerate(blocks, start=1):
+            volts.append(block.volts)
+            tell(Step(index, run.blocks))
+    every, places = np.concatenate(volts), len(run.foreground)
+    scan = replace(header, signal=every[:places], background=every[places:])
+    return Calibration(scan, grid, concentration)
+
+
+def system_matrix(preset: Preset, grid: Grid, *, concentration: float) -> Floats:
+    """Return the noise-free signal of the delta sample at each place of a grid, all in memory.
+
+    The delta sample has the volume of a voxel, and all its moment at the centre of the voxel: a phantom on
+    the same grid is an exact combination of these signals.
 
     Parameters
     ----------
     preset : Preset
     grid : mdf.Grid
     concentration : float, mol(Fe)/L
-    noise : sequence of Noise
-        At least one: without noise the signal-to-noise ratio of the file would be infinite.
-    rng : numpy.random.Generator
-    tell : callable
 
-    Raises
-    ------
-    UsageError
-        Without noise.
+    Returns
+    -------
+    shape (O, J, C, V), V
+        In grid order.
     """
-    if not noise:
-        raise UsageError(
-            "a calibration without noise has no signal-to-noise ratio",
-            hint="add some, for instance --noise gaussian:level=channel,snr_db=40",
-        )
-    foreground, background = robot_path(grid)
-    matrix = system_matrix(preset, grid, concentration=concentration, tell=tell)
-    clean = np.zeros((len(foreground) + len(background), 1, *matrix.shape[1:]))
-    clean[foreground, 0] = matrix
-    noisy = add_noise(clean, noise, preset=preset, rng=rng)
-    scan = make_scan(preset, noisy, foreground, background, repeats="none", name="calibration")
-    return Calibration(scan, grid, concentration)
+    return _delta_sample(preset, grid, grid.positions(), concentration)
+
+
+def _delta_sample(preset: Preset, grid: Grid, positions: Floats, concentration: float) -> Floats:
+    """Signal (n, J, C, V) of a voxel full of tracer at some positions (n, 3)."""
+    moment = float(preset.particle.saturated(np.array(concentration))) * float(np.prod(grid.spacing))
+    periods = [
+        received(preset, moment * direct.responses(fields_of(preset, period), positions))
+        for period in range(preset.patches)
+    ]
+    return np.stack(periods, axis=1)
 
 
 def robot_path(grid: Grid) -> tuple[Indices, Indices]:
@@ -137,33 +245,44 @@ def robot_path(grid: Grid) -> tuple[Indices, Indices]:
     return foreground, background
 
 
-def snr(foreground: NDArray[np.complexfloating], background: NDArray[np.complexfloating]) -> Floats:
-    """Signal-to-noise ratio of each frequency of a calibration.
+class SignalToNoise:
+    """Signal-to-noise ratio of each frequency of a calibration that comes in pieces.
 
     MDF does not define it; here it is the mean over the places of abs(signal - mean background), over the
     mean of abs(difference of consecutive background frames). A line without signal so has about 0.7.
-
-    Parameters
-    ----------
-    foreground : shape (O, J, C, K), V
-    background : shape (E, J, C, K), V
-        In the order of acquisition; at least two.
-
-    Returns
-    -------
-    shape (J, C, K), 1
-
-    Raises
-    ------
-    UsageError
-        When a line has no noise at all.
+    The background comes first.
     """
-    jitter = np.mean(np.abs(np.diff(background, axis=0)), axis=0)
-    if not np.all(jitter > 0):
-        raise UsageError(
-            "some frequencies of the calibration have no noise, and so an infinite signal-to-noise ratio",
-            hint="add noise at all frequencies, for instance --noise gaussian:level=channel,snr_db=40",
-        )
-    strength = np.mean(np.abs(foreground - background.mean(axis=0)), axis=0)
-    ratio: Floats = strength / jitter
-    return ratio
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.complexfloating] | None = None
+        self._background, self._jitter, self._strength = (np.zeros(()) for _ in range(3))
+        self._empty = self._places = 0
+
+    def add_background(self, spectra: NDArray[np.complexfloating]) -> None:
+        """Take background frames (n, J, C, K) in the order of acquisition."""
+        before = spectra[:0] if self._last is None else self._last[None]
+        self._jitter = self._jitter + np.abs(np.diff(spectra, axis=0, prepend=before)).sum(axis=0)
+        self._background = self._background + spectra.sum(axis=0, dtype=complex)
+        self._last = spectra[-1]
+        self._empty += len(spectra)
+
+    def add_places(self, spectra: NDArray[np.complexfloating]) -> None:
+        """Take the frames (n, J, C, K) of some places."""
+        self._strength = self._strength + np.abs(spectra - self._background / self._empty).sum(axis=0)
+        self._places += len(spectra)
+
+    def ratio(self) -> Floats:
+        """Return the ratio, shape (J, C, K).
+
+        Raises
+        ------
+        UsageError
+            When a line has no noise at all.
+        """
+        if not np.all(self._jitter > 0):
+            raise UsageError(
+                "some frequencies of the calibration have no noise, and so an infinite signal-to-noise ratio",
+                hint="add noise at all frequencies, for instance --noise gaussian:level=channel,snr_db=40",
+            )
+        ratio: Floats = (self._strength / self._places) / (self._jitter / (self._empty - 1))
+        return ratio

@@ -1,46 +1,117 @@
-"""Simulated scans and calibrations as MDF files."""
+"""Simulated scans and calibrations as MDF files, written block by block."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 import mdf
 from mpikit.errors import UsageError
-from mpikit.events import Event, Finding, silent
+from mpikit.events import Event, Finding, Step, Warned, silent
 from mpikit.files import check_output
 from mpikit.plugins import parse_noise
-from mpikit.provenance import HISTORY, REPEATS, append_history, run_record
+from mpikit.provenance import HISTORY, REPEATS
 from mpikit.scan import Scan
-from mpikit.scan_file import scan_contents, write_scan
-from mpikit.simulate.calibrations import Calibration, calibrate, snr
+from mpikit.scan_file import scan_contents
+from mpikit.simulate.acquisition import Acquisition
+from mpikit.simulate.calibrations import CalibrationRun, SignalToNoise
+from mpikit.simulate.contents import (
+    SOURCES,
+    calibration_contents,
+    dose,
+    electronics,
+    history,
+    tracer,
+    truth,
+    words,
+)
 from mpikit.simulate.particles import LITRES
-from mpikit.simulate.phantoms import Phantom, make_phantom
+from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
-from mpikit.simulate.scans import simulate_scan
+from mpikit.simulate.resources import check_disk, check_memory
+from mpikit.simulate.scans import Block, Simulation
+from mpikit.simulate.workers import in_order
 
 CALIBRATION_NOISE = "gaussian:level=channel,snr_db=40"
+_HELD = 1 << 28  # bytes of spectra that are written at once
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A file that was written.
+
+    Parameters
+    ----------
+    path : Path
+    frames, background_frames, periods, channels, samples : int
+        N, E, J, C and V.
+    size : int, bytes
+        Of the data.
+    snr_db : float or None
+        Of the whole scan, rms over rms; None without noise, and for a calibration.
+    """
+
+    path: Path
+    frames: int
+    background_frames: int
+    periods: int
+    channels: int
+    samples: int
+    size: int
+    snr_db: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How files are made, whatever is in them.
+
+    Parameters
+    ----------
+    seed : int
+        Of every random draw.
+    session : int or None
+        Seed of what the noise of several files has in common; None: each file stands by itself.
+    first_frame : int
+        Place of the first frame in such a session.
+    overwrite : bool
+    workers : int or None
+        Processes, through Dask; None takes threads.
+    scheduler : str or None
+        Address of a Dask scheduler.
+    dry_run : bool
+        Check everything, and write nothing.
+    tell : callable
+    """
+
+    seed: int = 0
+    session: int | None = None
+    first_frame: int = 0
+    overwrite: bool = False
+    workers: int | None = None
+    scheduler: str | None = None
+    dry_run: bool = False
+    tell: Callable[[Event], None] = silent
 
 
 def simulate_file(
     preset: Preset,
     path: Path,
     *,
-    phantom: str | None = None,
-    frames: int | None = None,
+    phantom: Phantom | Digits,
+    frames: int,
+    periods: int | None = None,
     background_frames: int | None = None,
     noise: Sequence[str] = (),
     clean: Path | None = None,
-    seed: int = 0,
-    overwrite: bool = False,
-    tell: Callable[[Event], None] = silent,
-) -> Scan:
+    user: Mapping[str, Any] | None = None,
+    how: How | None = None,
+) -> Simulated:
     """Simulate a scan and write it to an MDF file.
 
     Parameters
@@ -48,93 +119,146 @@ def simulate_file(
     preset : Preset
         Also says what is taken where an argument is None.
     path : Path
-    phantom : str or None
-        See `mpikit.simulate.phantoms`.
-    frames : int or None
-        N. Whether they show one phantom or each another one is up to the preset.
-    background_frames : int or None
-        E.
+    phantom : Phantom or Digits
+        One, or one a frame.
+    frames : int
+        N.
+    periods, background_frames : int or None
+        J and E.
     noise : sequence of str
         As ``--noise`` takes it; without any, the scan is free of noise.
     clean : Path or None
-        Also write the scan without noise, with the phantom under ``/_truth``. For evaluation only.
-    seed, overwrite, tell
+        Also write the particle signal alone, without noise and feed-through, with the phantom under
+        ``/_truth``. For evaluation only.
+    user : mapping
+        More values of our own for the file, by path.
+    how : How
 
     Raises
     ------
     UsageError, InputError
         When the arguments make no scan with this preset, or a file cannot be written there.
     """
-    _check_outputs(path, clean, overwrite)
-    models = [parse_noise(spec) for spec in noise]
-    phantom = phantom or preset.phantom_name
-    images, frames = _images_and_frames(preset, phantom, frames)
-    empty = preset.background_frames if background_frames is None else background_frames
-    rng = np.random.default_rng(seed)
-    region = preset.phantom
-    objects = make_phantom(phantom, region.grid(), concentration=region.concentration, count=images, rng=rng)
-    counts = {"frames": frames, "periods": preset.periods, "background_frames": empty}
-    scan, truth = simulate_scan(preset, objects, **counts, noise=models, rng=rng, tell=tell)
-    tell(_noise_finding(scan, truth))
-    history = _history({"preset": preset.name, "phantom": phantom, **counts, "noise": list(noise)}, seed)
-    contents = _words(preset, f"{phantom} phantom") | _tracer(preset, *_dose(objects))
-    write_scan(scan, path, contents=contents, user={HISTORY: history}, overwrite=overwrite)
-    if clean is not None:
-        contents["/experiment/description"] = "The same scan without noise, for evaluation only"
-        user = {HISTORY: history, **_truth(objects)}
-        write_scan(_without_noise(scan, truth), clean, contents=contents, user=user, overwrite=overwrite)
-    return scan
+    how = how or How()
+    _check_outputs(path, clean, how.overwrite)
+    rng = np.random.default_rng(how.seed)
+    simulation = Simulation(
+        preset,
+        phantom,
+        frames=frames,
+        periods=preset.periods if periods is None else periods,
+        background_frames=preset.background_frames if background_frames is None else background_frames,
+        noise=[parse_noise(spec) for spec in noise],
+        rng=rng,
+        shared=None if how.session is None else np.random.default_rng((how.session, 2)),
+        first_frame=how.first_frame,
+        tell=how.tell,
+    )
+    header = simulation.header()
+    made = _described(path, header, simulation.acquisition)
+    _check_room(made, clean, phantom)
+    if how.dry_run:
+        return made
+    said = history(preset, simulation, noise, how.seed)
+    contents = words(preset, f"{phantom.name} phantom", simulation.signals.forms) | tracer(
+        preset, *dose(phantom)
+    )
+    own: dict[str, Any] = {HISTORY: said, REPEATS: header.repeats, SOURCES: phantom.sources, **(user or {})}
+    with ExitStack() as files:
+        noisy = _create(
+            files,
+            path,
+            scan_contents(header) | contents | electronics(simulation.acquisition),
+            own,
+            frames + simulation.background_frames,
+            how,
+        )
+        reference = None
+        if clean is not None:
+            without = replace(
+                header,
+                background=header.background[:0],
+                foreground_index=np.arange(frames),
+                background_index=header.background_index[:0],
+            )
+            contents["/experiment/description"] = "The particle signal alone, for evaluation only"
+            described = (
+                scan_contents(without) | contents | electronics(simulation.acquisition, digitised=False)
+            )
+            reference = _create(files, clean, described, own | truth(phantom), frames, how)
+        found = _write(simulation, noisy, reference, how)
+    how.tell(found)
+    return replace(made, snr_db=cast("float | None", found.value))
 
 
 def simulate_calibration_file(
     preset: Preset,
     path: Path,
     *,
-    size: Sequence[int] = (),
-    field_of_view: Sequence[float] = (),
+    grid: mdf.Grid | None = None,
     noise: Sequence[str] = (),
-    seed: int = 0,
-    overwrite: bool = False,
-    tell: Callable[[Event], None] = silent,
-) -> Calibration:
+    how: How | None = None,
+) -> Simulated:
     """Simulate a calibration and write it as a system matrix: spectra in grid order, empty frames last.
+
+    Only some places are held at a time.
 
     Parameters
     ----------
     preset : Preset
-        Also says what is taken where an argument is empty.
     path : Path
-    size : two or three int
-        Voxels along x, y and z.
-    field_of_view : two or three float, m
-        Extent along x, y and z.
+    grid : mdf.Grid or None
+        None: that of the preset.
     noise : sequence of str
         As ``--noise`` takes it; without any, `CALIBRATION_NOISE`.
-    seed, overwrite, tell
+    how : How
 
     Raises
     ------
     UsageError, InputError
         When the grid is impossible, or the file cannot be written there.
     """
-    check_output(path, overwrite=overwrite)
+    how = how or How()
+    check_output(path, overwrite=how.overwrite)
     if not noise:
         noise = (CALIBRATION_NOISE,)
         text = f"the calibration gets the noise {CALIBRATION_NOISE}; --noise gives it another"
-        tell(Finding("calibration noise", CALIBRATION_NOISE, text))
-    models = [parse_noise(spec) for spec in noise]
-    region = preset.calibration
-    grid, dose = region.grid(size, field_of_view), region.concentration
-    rng = np.random.default_rng(seed)
-    calibration = calibrate(preset, grid, concentration=dose, noise=models, rng=rng, tell=tell)
-    extent = {"grid": grid.size.tolist(), "field_of_view": grid.field_of_view.tolist()}
-    options = {"preset": preset.name, "calibration": True, **extent, "noise": list(noise)}
-    contents = scan_contents(calibration.scan) | _words(preset, "delta sample")
-    contents |= _tracer(preset, dose, float(np.prod(grid.spacing)) * LITRES)
-    spectra, described = _calibration_data(calibration)
-    user = {HISTORY: _history(options, seed), REPEATS: "none"}
-    mdf.write(path, contents | described, spectra, user=user, overwrite=overwrite)
-    return calibration
+        how.tell(Finding("calibration noise", CALIBRATION_NOISE, text))
+    grid = preset.calibration.grid() if grid is None else grid
+    places = int(np.prod(grid.size, dtype=object))
+    row = 8 * preset.patches * preset.receiver.channels * (preset.samples // 2 + 1)
+    check_memory(_HELD + 200.0 * places + 8.0 * row, f"a calibration of {places} places")
+    check_disk(path, 1.0 * places * row)
+    run = CalibrationRun(
+        preset,
+        grid,
+        concentration=preset.calibration.concentration,
+        noise=[parse_noise(spec) for spec in noise],
+        rng=np.random.default_rng(how.seed),
+    )
+    header = run.header()
+    made = _described(path, header, None)
+    if how.dry_run:
+        return made
+    contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
+    contents |= tracer(preset, run.concentration, float(np.prod(grid.spacing)) * LITRES)
+    contents |= electronics(run.acquisition, digitised=False) | calibration_contents(header, grid)
+    user = {HISTORY: history(preset, run, noise, how.seed), REPEATS: "none"}
+    total = len(run.foreground) + len(run.background)
+    with mdf.create(path, contents, num_frames=total, user=user, overwrite=how.overwrite) as out:
+        _write_calibration(run, out, how)
+    return made
+
+
+def _described(path: Path, header: Scan, acquisition: Acquisition | None) -> Simulated:
+    """Return what a file will hold: counts or volts of a scan, spectra of a calibration."""
+    frames, periods, channels, samples = header.signal.shape
+    values, each = samples // 2 + 1, 8
+    if acquisition is not None:
+        values, each = samples, acquisition.stored_type.itemsize
+    total = frames + len(header.background)
+    size = total * periods * channels * values * each
+    return Simulated(path, frames, len(header.background), periods, channels, samples, size)
 
 
 def _check_outputs(path: Path, clean: Path | None, overwrite: bool) -> None:
@@ -146,106 +270,81 @@ def _check_outputs(path: Path, clean: Path | None, overwrite: bool) -> None:
         raise UsageError("the noisy and the clean scan cannot be one file", hint="give --clean another name")
 
 
-def _images_and_frames(preset: Preset, phantom: str, frames: int | None) -> tuple[int, int]:
-    """Return how many images Q are needed for how many frames N."""
-    one_image = preset.repeats == "frames"
-    if frames is None:
-        frames = preset.frames if one_image or phantom == "digits" else 1
-    return (1 if one_image else frames), frames
+def _check_room(made: Simulated, clean: Path | None, phantom: Phantom | Digits) -> None:
+    check_disk(made.path, made.size)
+    if clean is not None:
+        images = 4.0 * float(np.prod(phantom.grid.size, dtype=float)) * phantom.count
+        check_memory(images, "the phantoms of the clean file")
+        check_disk(
+            clean, made.size + 4.0 * made.frames * made.periods * made.channels * made.samples + images
+        )
 
 
-def _noise_finding(scan: Scan, clean: NDArray[np.float64]) -> Finding:
-    noise = float(np.sqrt(np.mean((scan.signal - clean.astype(np.float32)) ** 2, dtype=float)))
-    if noise == 0:
-        return Finding("snr_db", None, "the scan has no noise; add some with --noise gaussian:snr_db=15")
-    value = 20 * float(np.log10(np.sqrt(np.mean(clean**2)) / noise))
-    return Finding("snr_db", value, f"signal-to-noise ratio {value:.2f} dB (rms over rms, whole scan)")
-
-
-def _history(options: Mapping[str, Any], seed: int) -> str:
-    return append_history(None, run_record("simulate", inputs=[], options=options, seed=seed))
-
-
-def _words(preset: Preset, subject: str) -> dict[str, object]:
-    """Return what the file says about study, experiment, scanner and time."""
-    scanner = preset.scanner
-    contents: dict[str, object] = {
-        "/study/name": f"Simulation {preset.name}",
-        "/study/number": 1,
-        "/study/uuid": str(uuid.uuid4()),
-        "/study/description": f"{preset.summary}. Source: {preset.source}",
-        "/experiment/name": f"{preset.name}, {subject}",
-        "/experiment/number": 1,
-        "/experiment/uuid": str(uuid.uuid4()),
-        "/experiment/description": "Langevin particles in equilibrium, ideal receive chain of full bandwidth",
-        "/experiment/subject": subject,
-        "/experiment/isSimulation": 1,
-        "/acquisition/startTime": mdf.write_time(),
-        "/scanner/name": scanner.name,
-        "/scanner/facility": "simulated",
-        "/scanner/manufacturer": scanner.manufacturer,
-        "/scanner/operator": "mpikit",
-        "/scanner/topology": scanner.topology,
-    }
-    return contents if scanner.bore_size is None else contents | {"/scanner/boreSize": scanner.bore_size}
-
-
-def _tracer(preset: Preset, concentration: float, volume: float) -> dict[str, object]:
-    """Return what the file says about the tracer, in mol(Fe)/L and L."""
-    diameter = preset.particle.core_diameter * 1e9
-    return {
-        "/tracer/name": [f"Magnetite cores of {diameter:g} nm"],
-        "/tracer/batch": ["none"],
-        "/tracer/vendor": ["simulated"],
-        "/tracer/solute": ["Fe"],
-        "/tracer/concentration": np.array([concentration]),
-        "/tracer/volume": np.array([volume]),
-    }
-
-
-def _dose(phantom: Phantom) -> tuple[float, float]:
-    """Return the highest concentration, and the volume that would hold the mean amount of iron at it."""
-    highest = float(phantom.images.max())
-    voxel = float(np.prod(phantom.grid.spacing)) * LITRES
-    amount = float(np.sum(phantom.images, dtype=float)) * voxel / len(phantom.images)
-    return highest, amount / highest if highest else 0.0
-
-
-def _truth(phantom: Phantom) -> dict[str, object]:
-    return {
-        "/_truth/_concentrations": phantom.images.astype(np.float32),
-        "/_truth/_fieldOfView": phantom.grid.field_of_view,
-    }
-
-
-def _without_noise(scan: Scan, clean: NDArray[np.float64]) -> Scan:
-    return replace(
-        scan,
-        signal=clean.astype(np.float32),
-        background=scan.background[:0],
-        foreground_index=np.arange(len(clean)),
-        background_index=scan.background_index[:0],
+def _create(
+    files: ExitStack,
+    path: Path,
+    contents: dict[str, Any],
+    user: dict[str, Any],
+    frames: int,
+    how: How,
+) -> mdf.Writer:
+    return files.enter_context(
+        mdf.create(path, contents, num_frames=frames, user=user, overwrite=how.overwrite)
     )
 
 
-def _calibration_data(calibration: Calibration) -> tuple[NDArray[np.complex64], dict[str, object]]:
-    """Return the spectra (N, J, C, K) in stored order, and what the file says about them and the grid."""
-    scan, grid = calibration.scan, calibration.grid
-    spectra = np.fft.rfft(np.concatenate([scan.signal, scan.background]).astype(float), axis=-1)
-    places = len(scan.signal)
-    described: dict[str, object] = {
-        "/acquisition/receiver/numSamplingPoints": scan.signal.shape[-1],
-        "/measurement/isFourierTransformed": 1,
-        "/measurement/isFastFrameAxis": 1,
-        "/measurement/isFramePermutation": 1,
-        "/measurement/framePermutation": np.r_[scan.foreground_index, scan.background_index] + 1,
-        "/measurement/isBackgroundFrame": np.arange(len(spectra)) >= places,
-        "/calibration/method": "simulation",
-        "/calibration/size": grid.size,
-        "/calibration/fieldOfView": grid.field_of_view,
-        "/calibration/fieldOfViewCenter": grid.center,
-        "/calibration/order": "xyz",
-        "/calibration/deltaSampleSize": grid.spacing,
-        "/calibration/snr": snr(spectra[:places], spectra[places:]),
-    }
-    return spectra.astype(np.complex64), described
+def _write(simulation: Simulation, noisy: mdf.Writer, clean: mdf.Writer | None, how: How) -> Finding:
+    """Write all blocks, and return the signal-to-noise ratio of the scan."""
+    signal = noise = clipped = 0.0
+    with in_order(simulation, workers=how.workers, scheduler=how.scheduler) as blocks:
+        block: Block
+        for index, block in enumerate(blocks, start=1):
+            noisy.append(block.acquired.stored)
+            if clean is not None and len(block.clean):
+                shape = (len(block.clean), simulation.periods, *block.clean.shape[2:])
+                clean.append(np.broadcast_to(block.clean, shape))
+            signal, noise = signal + block.signal_power, noise + block.noise_power
+            clipped += block.acquired.clipped / simulation.blocks
+            how.tell(Step(index, simulation.blocks))
+    _tell_of_clipping(clipped, how)
+    return _noise_finding(signal, noise)
+
+
+def _noise_finding(signal: float, noise: float) -> Finding:
+    if signal == 0:
+        return Finding("snr_db", None, "the scanner is empty: there is no signal-to-noise ratio")
+    if noise <= 1e-12 * signal:
+        return Finding("snr_db", None, "the scan has no noise; add some with --noise gaussian:snr_db=15")
+    ratio = 10 * float(np.log10(signal / noise))
+    return Finding("snr_db", ratio, f"signal-to-noise ratio {ratio:.2f} dB (rms over rms, whole scan)")
+
+
+def _tell_of_clipping(share: float, how: How) -> None:
+    if share > 0:
+        how.tell(Warned(f"the ADC clipped {share:.2%} of the samples: raise receiver.adc.full_scale"))
+
+
+def _write_calibration(run: CalibrationRun, out: mdf.Writer, how: How) -> None:
+    """Write spectra in pieces, and then the signal-to-noise ratio, for which the empty frames come first."""
+    ratio = SignalToNoise()
+    for index in range(run.filled_blocks, run.blocks):
+        ratio.add_background(_spectra(run.draw(index).volts))
+    held: list[NDArray[np.complex64]] = []
+    clipped = 0.0
+    with in_order(run, workers=how.workers, scheduler=how.scheduler) as blocks:
+        for index, block in enumerate(blocks, start=1):
+            spectra = _spectra(block.volts)
+            if index <= run.filled_blocks:
+                ratio.add_places(spectra)
+            held.append(spectra)
+            clipped += block.clipped / run.blocks
+            if sum(each.nbytes for each in held) >= _HELD or index == run.blocks:
+                out.append(np.concatenate(held))
+                held.clear()
+            how.tell(Step(index, run.blocks))
+    _tell_of_clipping(clipped, how)
+    out.update("/calibration/snr", ratio.ratio())
+
+
+def _spectra(volts: NDArray[np.float32]) -> NDArray[np.complex64]:
+    return np.fft.rfft(volts.astype(float), axis=-1).astype(np.complex64)

@@ -6,11 +6,14 @@ Fields are flux densities B = µ0 H in T throughout, as MDF stores them.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mpikit.errors import UsageError
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +21,9 @@ BOLTZMANN = 1.380649e-23  # J/K, exact since the SI of 2019
 # Magnetite Fe3O4, three Fe in a unit: 231.533 g/mol at 5.17 g/cm³ (CRC Handbook of Chemistry and Physics).
 MAGNETITE_PER_IRON = 231.533e-3 / 5170 / 3  # m³ of magnetite for each mol of iron
 LITRES = 1000.0  # L in one m³
+
+_MAY_BE_ZERO = ("diameter_spread", "relaxation_time")
+_SIZES = 24  # nodes of the quadrature over the diameters
 
 # Below this argument the differences of large numbers lose more digits than the series leave out.
 _SMALL = 0.1
@@ -85,25 +91,45 @@ def langevin_ratios(x: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, kw_only=True)
 class Particle:
-    """A spherical single-domain particle that follows the field without delay.
+    """Spherical single-domain particles in equilibrium, of one size or of many.
 
     Parameters
     ----------
     core_diameter : float, m
+        Median of the numbers of cores over their diameter.
     saturation_magnetisation : float, A/m
     temperature : float, K
     boltzmann : float, J/K
         A preset may carry the rounded value of its publication.
+    diameter_spread : float, 1
+        Standard deviation of the logarithm of the diameter (log-normal distribution); 0: all alike.
+    relaxation_time : float, s
+        τ of Debye relaxation: the magnetisation follows the equilibrium through the linear filter
+        1 / (1 + 2πi f τ). 0: without delay.
+
+    Raises
+    ------
+    UsageError
+        When a value is no number, or negative where that makes no particle.
     """
 
     core_diameter: float
     saturation_magnetisation: float
     temperature: float
     boltzmann: float = BOLTZMANN
+    diameter_spread: float = 0.0
+    relaxation_time: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            lowest = 0.0 if name in _MAY_BE_ZERO else sys.float_info.min
+            if not lowest <= value < math.inf:
+                wanted = "0 or more" if name in _MAY_BE_ZERO else "a number above 0"
+                raise UsageError(f"the {name} of the particles is {value}, expected {wanted}, in SI units")
 
     @property
     def moment(self) -> float:
-        """Magnetic moment of one particle, A m²."""
+        """Magnetic moment of one particle of the median diameter, A m²."""
         return math.pi / 6 * self.core_diameter**3 * self.saturation_magnetisation
 
     @property
@@ -114,7 +140,7 @@ class Particle:
     def resolution(self, gradient: float) -> float:
         """Full width at half maximum of the point spread function along a gradient in T/m, m.
 
-        The derivative of the Langevin function falls to half its maximum at ±2.08.
+        The derivative of the Langevin function falls to half its maximum at ±2.08. For the median diameter.
         """
         return 4.16 * self.saturation_field / gradient
 
@@ -132,3 +158,43 @@ class Particle:
         """
         share = np.asarray(concentration, float) * LITRES * MAGNETITE_PER_IRON
         return share * self.saturation_magnetisation
+
+    def sizes(self) -> tuple[Floats, Floats]:
+        """Saturation field of each size of particle, T, and the share of the tracer that it makes up.
+
+        A share counts iron, not cores: the log-normal distribution of numbers, weighted with the volume, is
+        again log-normal, with its median at d exp(3 s²). Gauss-Hermite quadrature.
+        """
+        if self.diameter_spread == 0:
+            return np.array([self.saturation_field]), np.ones(1)
+        nodes, weights = np.polynomial.hermite.hermgauss(_SIZES)
+        spread = self.diameter_spread
+        relative = np.exp(3 * spread**2 + math.sqrt(2) * spread * nodes)
+        return self.saturation_field / relative**3, weights / math.sqrt(math.pi)
+
+    def magnetisation(self, square: Floats) -> tuple[Floats, Floats]:
+        """Return the two even functions that give mean magnetisation and its change with the field.
+
+        M/Ms = a B and d(M/Ms)/dB = a 1 + b B Bᵀ, where a = L(|B|/B_sat)/|B| and b = (da/d|B|)/|B|, each the
+        mean over the sizes.
+
+        Parameters
+        ----------
+        square : any shape, T²
+            Square of the flux density.
+
+        Returns
+        -------
+        a, b : same shape, 1/T and 1/T³
+        """
+        strength = np.sqrt(square)
+        first, second = np.zeros_like(strength), np.zeros_like(strength)
+        for field, share in zip(*self.sizes(), strict=True):
+            ratio, curvature = langevin_ratios(strength / field)
+            first += (share / field) * ratio
+            second += (share / field**3) * curvature
+        return first, second
+
+    def relaxation(self, frequencies: Floats) -> NDArray[np.complex128]:
+        """Debye filter 1 / (1 + 2πi f τ) at some frequencies in Hz, 1."""
+        return np.asarray(1 / (1 + 2j * np.pi * self.relaxation_time * frequencies), np.complex128)

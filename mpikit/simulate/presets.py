@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from mdf import Grid
-from mpikit.errors import UsageError
+from mpikit.errors import InputError, UsageError
 from mpikit.options import did_you_mean
 from mpikit.scanner import DriveField, SelectionField
 from mpikit.simulate.particles import Particle
+from mpikit.simulate.receive import Adc, HighPass, Notch, Receiver, TransferFunction
+from mpikit.simulate.tables import PartTable, PresetTable, ReceiverTable, RegionTable
 
 Floats = NDArray[np.float64]
+MOST_SAMPLES = 20_000_000  # of one period
 _FOLDER = files("mpikit.simulate") / "scanners"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Receiver:
-    """Receive coils and sampling.
-
-    Parameters
-    ----------
-    sensitivity : shape (C, 3), T/A
-        Field that a coil would make with a current of 1 A, the same everywhere (principle of reciprocity).
-    bandwidth : float, Hz
-        Half of the sampling rate.
-    """
-
-    sensitivity: Floats
-    bandwidth: float
-
-    @property
-    def sampling_rate(self) -> float:
-        """Samples in a second, Hz."""
-        return 2 * self.bandwidth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +89,33 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """One file of a data set that has several.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, without suffix.
+    kind : {"samples", "empty", "calibration"}
+        Point samples at some places with some concentrations, the empty scanner, or a system matrix.
+    positions : tuple of float, m
+        Of the samples, along x.
+    concentrations : tuple of float, mol(Fe)/L
+        Of the samples; each is measured at each position.
+    frames, periods, averages : int
+        N of the empty scanner, J, and periods that are averaged into each stored one.
+    """
+
+    name: str
+    kind: Literal["samples", "empty", "calibration"]
+    positions: tuple[float, ...]
+    concentrations: tuple[float, ...]
+    frames: int
+    periods: int
+    averages: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """A scanner, its particles, its sequence, and what is usually scanned.
 
@@ -116,16 +127,22 @@ class Preset:
     drive_field : DriveField
         Of one period.
     selection_field : SelectionField
-        Of one period.
+        Of one period, or of the periods of a frame with several patches.
     receiver : Receiver
     scanner : Hardware
     repeats : {"frames", "periods"}
         ``"frames"``: one phantom is measured in every frame. ``"periods"``: every frame is another phantom.
     periods, frames, background_frames : int
         J, N and E when nothing else is asked for.
+    noise : tuple of str
+        Noise when nothing else is asked for, as ``--noise`` takes it.
     phantom_name : str
         See `mpikit.simulate.phantoms`.
     phantom, calibration : Region
+    parts : tuple of Part
+        Files of a data set that has several; empty for a preset that makes one file.
+    table : mapping
+        All of this as the preset file says it, with the changes of the user.
     """
 
     name: str
@@ -140,14 +157,22 @@ class Preset:
     periods: int
     frames: int
     background_frames: int
+    noise: tuple[str, ...] = ()
     phantom_name: str
     phantom: Region
     calibration: Region
+    parts: tuple[Part, ...] = ()
+    table: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
         """Samples V of one drive-field period."""
         return round(self.drive_field.cycle * self.receiver.sampling_rate)
+
+    @property
+    def patches(self) -> int:
+        """Different selection fields of the periods of a frame; 1 when all periods are alike."""
+        return len(self.selection_field.gradient)
 
 
 def preset_names() -> list[str]:
@@ -160,55 +185,191 @@ def listing() -> str:
     return ", ".join(preset_names())
 
 
-def preset(name: str) -> Preset:
-    """Return the preset of this name.
+def preset(name: str, changes: Sequence[str] = ()) -> Preset:
+    """Return the preset of this name, or of this file.
 
     Parameters
     ----------
     name : str
-        For instance ``"openmpi-2d"``.
+        For instance ``"openmpi-2d"``, or the path of a TOML file of the same form as those in the package.
+    changes : sequence of str
+        Other values for it, each ``table.name=value`` with a value as TOML writes it, for instance
+        ``"particle.relaxation_time=2e-6"`` or ``"receiver.adc={bits=14, full_scale=1e-3}"``.
 
     Raises
     ------
     UsageError
-        When there is none; the hint lists them all.
+        When there is none (the hint lists them all), or a value is impossible.
+    InputError
+        When the file cannot be read.
     """
-    if name not in preset_names():
+    table = preset_table(name)
+    for change in changes:
+        _change(table, change)
+    try:
+        checked = PresetTable.model_validate(table)
+    except ValidationError as error:
+        raise _in_our_words(name, error) from None
+    made = _read(checked, table)
+    _check(made)
+    return made
+
+
+def preset_text(name: str) -> str:
+    """Return the TOML text of a preset: a file of your own begins as a copy of it.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `preset`.
+    """
+    if name in preset_names():
+        return (_FOLDER / f"{name}.toml").read_text("utf-8")
+    path = Path(name)
+    if path.suffix != ".toml" and not path.is_file():
         near = did_you_mean(name, preset_names())
-        raise UsageError(f"there is no preset {name!r}", hint=f"{near} choose one of {listing()}".strip())
-    return _read(tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8")))
+        hint = f"{near} choose one of {listing()}, or the path of a preset file (.toml)".strip()
+        raise UsageError(f"there is no preset {name!r}", hint=hint)
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise InputError(f"the preset file {name} cannot be read: {what}") from error
 
 
-def _read(table: Mapping[str, Any]) -> Preset:
-    phantom, calibration, receiver = table["phantom"], table["calibration"], table["receiver"]
-    keys = ("name", "summary", "source", "repeats", "periods", "frames", "background_frames")
+def preset_table(name: str) -> dict[str, Any]:
+    """Return what the TOML text of a preset says, unchecked."""
+    try:
+        return tomllib.loads(preset_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the preset file {name} is no TOML: {error}") from error
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Set one value, ``table.name=value``."""
+    path, equals, text = change.partition("=")
+    names = [part.strip() for part in path.split(".")]
+    if not equals or not all(names):
+        raise UsageError(
+            f"{change!r} sets nothing, expected table.name=value", hint="as particle.relaxation_time=2e-6"
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a word needs no quotes
+    inner: Any = table
+    for part in names[:-1]:
+        inner = inner.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"{change!r}: {part!r} is a value and holds no others")
+    if isinstance(inner.get(names[-1]), dict) and not isinstance(value, dict):
+        known = ", ".join(f"{path.strip()}.{key}" for key in inner[names[-1]])
+        raise UsageError(f"{change!r}: {path.strip()!r} is a table", hint=f"change one of {known}")
+    inner[names[-1]] = value
+
+
+def _in_our_words(name: str, error: ValidationError) -> UsageError:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if not _is_alternative(str(part)))
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        known = _known(first["loc"][:-1])
+        near = did_you_mean(str(first["loc"][-1]), known)
+        return UsageError(
+            f"preset {name}: there is no {place!r}", hint=f"{near} there are {', '.join(known)}".strip()
+        )
+    if first["type"] == "missing":
+        return UsageError(f"preset {name}: {place!r} is missing")
+    return UsageError(
+        f"preset {name}: {place} is {first['input']!r}: {said}" if place else f"preset {name}: {said}"
+    )
+
+
+def _is_alternative(part: str) -> bool:
+    """Say whether pydantic means one of several types, and no place in the file."""
+    return "[" in part or part in {"float", "int", "str"}
+
+
+def _known(place: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = PresetTable
+    for part in place:
+        if isinstance(part, int):
+            continue
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        options = [each for each in (inner, *get_args(inner)) if isinstance(each, type)]
+        model = next((each for each in options if issubclass(each, BaseModel)), model)
+    return list(model.model_fields)
+
+
+def _read(table: PresetTable, said: Mapping[str, Any]) -> Preset:
+    keys = ("name", "summary", "source", "repeats", "frames", "background_frames")
+    selection_field = table.selection_field.selection_field()
+    patches = len(selection_field.gradient)
+    if patches > 1 and table.periods not in (1, patches):
+        raise UsageError(
+            f"preset {table.name} has {table.periods} periods and {patches} selection fields",
+            hint="leave periods out: each selection field is a period of the frame",
+        )
     return Preset(
-        **{key: table[key] for key in keys},
-        particle=Particle(**table["particle"]),
-        drive_field=_cosines(table["drive_field"]),
-        selection_field=SelectionField(
-            np.diag(table["selection_field"]["gradient"])[None, None], np.zeros((1, 1, 3))
-        ),
-        receiver=Receiver(sensitivity=np.array(receiver["sensitivity"]), bandwidth=receiver["bandwidth"]),
-        scanner=Hardware(**table["scanner"]),
-        phantom_name=phantom["name"],
-        phantom=_region(phantom),
-        calibration=_region(calibration),
+        **{key: getattr(table, key) for key in keys},
+        periods=max(table.periods, patches),
+        noise=tuple(table.noise),
+        particle=Particle(**table.particle.model_dump(exclude_none=True)),
+        drive_field=table.drive_field.drive_field(),
+        selection_field=selection_field,
+        receiver=_receiver(table.receiver),
+        scanner=Hardware(**table.scanner.model_dump()),
+        phantom_name=table.phantom.name,
+        phantom=_region(table.phantom),
+        calibration=_region(table.calibration),
+        parts=tuple(_part(part) for part in table.parts),
+        table=said,
     )
 
 
-def _cosines(table: Mapping[str, Any]) -> DriveField:
-    channels = len(table["dividers"])
-    return DriveField(
-        base_frequency=table["base_frequency"],
-        dividers=np.array(table["dividers"])[:, None],
-        amplitudes=np.array(table["amplitudes"])[None, :, None],
-        phases=np.full((1, channels, 1), np.pi / 2),
-        waveforms=np.full((channels, 1), "sine"),
+def _receiver(table: ReceiverTable) -> Receiver:
+    steps: dict[str, Any] = {}
+    if table.transfer_function is not None:
+        steps["transfer_function"] = TransferFunction(**table.transfer_function.model_dump())
+    if table.high_pass is not None:
+        steps["high_pass"] = HighPass(**table.high_pass.model_dump())
+    if table.notch is not None:
+        steps["notch"] = Notch(**table.notch.model_dump())
+    if table.adc is not None:
+        steps["adc"] = Adc(**table.adc.model_dump())
+    if table.feed_through is not None:
+        steps["feed_through"] = table.feed_through
+    return Receiver(
+        sensitivity=np.array(table.sensitivity),
+        bandwidth=table.bandwidth,
+        oversampling=table.oversampling,
+        averages=table.averages,
+        **steps,
     )
 
 
-def _region(table: Mapping[str, Any]) -> Region:
-    nx, ny, nz = table["size"]
-    x, y, z = table["field_of_view"]
-    return Region(size=(nx, ny, nz), field_of_view=(x, y, z), concentration=table["concentration"])
+def _region(table: RegionTable) -> Region:
+    return Region(size=table.size, field_of_view=table.field_of_view, concentration=table.concentration)
+
+
+def _part(table: PartTable) -> Part:
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.model_dump().items()
+    }
+    return Part(**plain)
+
+
+def _check(made: Preset) -> None:
+    """Refuse a period without a whole number of samples, or with far too many."""
+    exact = made.drive_field.cycle * made.receiver.sampling_rate
+    if abs(exact - made.samples) > 1e-6 * exact:
+        raise UsageError(
+            f"preset {made.name}: the drive field repeats after {made.drive_field.cycle * 1e6:.6g} µs, "
+            f"which are {exact:.6g} samples at {made.receiver.sampling_rate:g} Hz, expected a whole number",
+            hint="choose receiver.bandwidth as half the base frequency of the drive field, or part of it",
+        )
+    if made.samples > MOST_SAMPLES:
+        raise UsageError(
+            f"preset {made.name}: one period would have {made.samples} samples",
+            hint="the drive frequencies have no short common period: choose dividers with common factors",
+        )

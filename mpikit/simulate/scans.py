@@ -1,172 +1,258 @@
-"""A scan of a phantom: frames, periods, empty frames and noise."""
+"""A scan of phantoms: frames, periods, empty frames and noise, in blocks that are made one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.errors import NumericalError, UsageError
-from mpikit.events import Event, silent
+from mpikit.errors import UsageError
+from mpikit.events import Event, Step, silent
 from mpikit.records import Noise
 from mpikit.scan import Corrections, Repeats, Scan
-from mpikit.scanner import DriveField, SelectionField
-from mpikit.simulate.phantoms import Phantom
+from mpikit.simulate.acquisition import Acquired, Acquisition, fields, streams
+from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
-from mpikit.simulate.signals import signals
+from mpikit.simulate.signals import Form, Signals, check_scanner
+from mpikit.simulate.workers import in_order
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_BLOCK = 1 << 22  # samples in a block of frames
+_PROBES = 64  # phantoms that tell the mean power of all
 
 
-def simulate_scan(
-    preset: Preset,
-    phantom: Phantom,
-    *,
-    frames: int,
-    periods: int = 1,
-    background_frames: int = 0,
-    noise: Sequence[Noise] = (),
-    rng: np.random.Generator,
-    tell: Callable[[Event], None] = silent,
-) -> tuple[Scan, Floats]:
-    """Scan a phantom with an ideal receive chain: full bandwidth, no filter, no feed-through.
+@dataclass(frozen=True)
+class Block:
+    """Consecutive frames in the order of acquisition.
 
-    One image is measured in every frame; several images give one frame each. The empty frames come half
-    before and half after the others (one more before when their number is odd).
+    Parameters
+    ----------
+    acquired : Acquired
+        n frames, empty ones included.
+    clean : shape (m, 1 or J, C, V), V
+        The particle signal of the foreground frames among them.
+    signal_power, noise_power : float, V²
+        Sums of squares over the samples of the foreground frames: particle signal, and all that was added.
+    """
+
+    acquired: Acquired
+    clean: NDArray[np.float32]
+    signal_power: float
+    noise_power: float
+
+
+class Simulation:
+    """A scan that is about to be made.
+
+    One phantom is measured in every frame; several give one frame each. The empty frames come half before
+    and half after the others (one more before when their number is odd).
 
     Parameters
     ----------
     preset : Preset
-    phantom : Phantom
+    phantom : Phantom or Digits
         Q images, Q = 1 or Q = N.
     frames, periods, background_frames : int
         N, J and E.
     noise : sequence of Noise
         Their draws are added.
     rng : numpy.random.Generator
+    shared : numpy.random.Generator or None
+        Fixes what the noise of all frames has in common, such as the phases of a background; None takes it
+        from ``rng``. Scans of one session have it in common, too.
+    first_frame : int
+        Place of the first frame in such a session.
+    form : {"auto", "x-space", "direct"}
+        See `Signals`.
     tell : callable
+
+    Raises
+    ------
+    UsageError
+        When the numbers of frames, periods and images make no scan, or the receiver cannot hold the signal.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        phantom: Phantom | Digits,
+        *,
+        frames: int,
+        periods: int = 1,
+        background_frames: int = 0,
+        noise: Sequence[Noise] = (),
+        rng: np.random.Generator,
+        shared: np.random.Generator | None = None,
+        first_frame: int = 0,
+        form: Form = "auto",
+        tell: Callable[[Event], None] = silent,
+    ) -> None:
+        _check_counts(preset, phantom.count, frames, periods, background_frames)
+        check_scanner(preset, phantom.grid)
+        self.preset, self.phantom = preset, phantom
+        self.frames, self.periods, self.background_frames = frames, periods, background_frames
+        order = np.arange(frames + background_frames)
+        self._before = (background_frames + 1) // 2
+        self.foreground: Indices = order[self._before : self._before + frames]
+        self.background: Indices = np.delete(order, self.foreground)
+        filled = None
+        if isinstance(phantom, Phantom):
+            filled = int(np.count_nonzero(phantom.images.any(axis=0)))
+        self.signals = Signals(preset, phantom.grid, images=phantom.count, filled=filled, form=form)
+        self._empty = self._periods(self.signals.empty())
+        self._one = self.signals.of(phantom.part(slice(0, 1)), tell=tell) if phantom.count == 1 else None
+        together, apart = rng.spawn(2)
+        common = together if shared is None else shared
+        self.acquisition = Acquisition(preset, noise, periods=periods, power=self._power(), rng=common)
+        self._first_frame = first_frame
+        self._streams = streams(apart, self.blocks)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that `draw` makes."""
+        return -(-(self.frames + self.background_frames) // self._together)
+
+    @property
+    def repeats(self) -> Repeats:
+        """Along which axes the clean signal is the same."""
+        same_frames = self.phantom.count == 1 and self.frames > 1
+        same_periods = self.periods > self.preset.patches == 1
+        if same_frames and same_periods:
+            return "both"
+        if same_frames:
+            return "frames"
+        return "periods" if same_periods else "none"
+
+    def draw(self, index: int, /) -> Block:
+        """Make one block of frames."""
+        first = index * self._together
+        order = np.arange(first, min(first + self._together, self.frames + self.background_frames))
+        inside = np.isin(order, self.foreground)
+        clean = self._clean(order[inside] - self._before)
+        particles = np.zeros((len(order), *clean.shape[1:]))
+        particles[inside] = clean
+        rng = np.random.default_rng(self._streams[index])
+        acquired = self.acquisition.acquire(particles, self._empty, order + self._first_frame, rng)
+        added = acquired.volts[inside] - (clean + self._empty)
+        factor = self.periods / clean.shape[1]
+        return Block(
+            acquired,
+            clean.astype(np.float32),
+            signal_power=factor * float(np.sum(clean**2)),
+            noise_power=float(np.sum(added**2)),
+        )
+
+    def header(self) -> Scan:
+        """Return all that is known of the scan but its samples, which are zero and take no memory."""
+        drive_field, selection_field = fields(self.preset, self.periods)
+        shape = (self.periods, self.preset.receiver.channels, self.preset.samples)
+        return Scan(
+            signal=np.broadcast_to(np.float32(0), (self.frames, *shape)),
+            background=np.broadcast_to(np.float32(0), (self.background_frames, *shape)),
+            foreground_index=self.foreground,
+            background_index=self.background,
+            sampling_rate=self.preset.receiver.sampling_rate,
+            unit="V",
+            drive_field=drive_field,
+            selection_field=selection_field,
+            stored_lines=np.ones(shape[-1] // 2 + 1, bool),
+            corrections=Corrections(averages=self.preset.receiver.averages),
+            repeats=self.repeats,
+            name=self.phantom.name,
+        )
+
+    @property
+    def _together(self) -> int:
+        """Frames in a block: by the size of a frame alone, so that a seed gives the same scan everywhere."""
+        receiver = self.preset.receiver
+        frame = self.periods * receiver.averages * receiver.channels * self.preset.samples
+        return max(1, _BLOCK // frame)
+
+    def _clean(self, numbers: Indices) -> Floats:
+        """Particle signal of some foreground frames, shape (n, 1 or J, C, V)."""
+        if self._one is not None:
+            return np.repeat(self._periods(self._one), len(numbers), axis=0)
+        if not len(numbers):
+            return np.zeros((0, *self._empty.shape))
+        return self._periods(self.signals.of(self.phantom.part(slice(int(numbers[0]), int(numbers[-1]) + 1))))
+
+    def _periods(self, signals: Floats) -> Floats:
+        """Repeat the periods of several patches, (..., P, C, V), up to J; a single one stands for all."""
+        patches = self.preset.patches
+        return signals if patches == 1 else np.repeat(signals, self.periods // patches, axis=-3)
+
+    def _power(self) -> Floats:
+        """Mean square of the particle signal in each channel, over up to `_PROBES` phantoms."""
+        if self._one is not None:
+            return np.asarray(np.mean(self._one**2, axis=(0, 1, 3)))
+        chosen = np.unique(np.linspace(0, self.phantom.count - 1, _PROBES).round().astype(int))
+        squares = [self.signals.of(self.phantom.part(slice(each, each + 1))) ** 2 for each in chosen.tolist()]
+        return np.asarray(np.mean(np.concatenate(squares), axis=(0, 1, 3)))
+
+
+def simulate_scan(
+    preset: Preset,
+    phantom: Phantom | Digits,
+    *,
+    frames: int,
+    periods: int = 1,
+    background_frames: int = 0,
+    noise: Sequence[Noise] = (),
+    rng: np.random.Generator,
+    form: Form = "auto",
+    tell: Callable[[Event], None] = silent,
+) -> tuple[Scan, NDArray[np.float32]]:
+    """Scan phantoms, all in memory.
+
+    Parameters
+    ----------
+    preset, phantom, frames, periods, background_frames, noise, rng, form, tell
+        See `Simulation`.
 
     Returns
     -------
     scan : Scan
         The noisy scan in V.
     clean : shape (N, J, C, V), V
-        The signal of the N frames without noise.
+        The particle signal of the N frames, without noise and feed-through.
 
     Raises
     ------
     UsageError
-        When the numbers of frames, periods and images make no scan.
-    """
-    _check_counts(len(phantom.images), frames, periods, background_frames)
-    order = np.arange(frames + background_frames)
-    before = (background_frames + 1) // 2
-    foreground = order[before : before + frames]
-    background = np.delete(order, foreground)
-    one_period = signals(preset, phantom, tell=tell)
-    channels, samples = one_period.shape[1:]
-    clean = np.zeros((len(order), periods, channels, samples))
-    clean[foreground] = one_period[:, None]
-    noisy = add_noise(clean, noise, preset=preset, rng=rng)
-    repeats = _repeats(len(phantom.images), frames, periods)
-    scan = make_scan(preset, noisy, foreground, background, repeats=repeats, name=phantom.name)
-    return scan, clean[foreground]
-
-
-def add_noise(
-    clean: Floats, noise: Sequence[Noise], *, preset: Preset, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Add the draws of all noise models to frames in the order of acquisition.
-
-    Parameters
-    ----------
-    clean : shape (N, J, C, V), V
-        All frames; empty ones are zero.
-    noise : sequence of Noise
-    preset : Preset
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    shape (N, J, C, V), V
-
-    Raises
-    ------
+        When the numbers of frames, periods and images make no scan, or the receiver cannot hold the signal.
     NumericalError
         When a noise model gives values that are no numbers.
     """
-    drive_field, _ = fields(preset, clean.shape[1])
-    noisy = clean
-    for model in noise:
-        noisy = noisy + model(
-            clean,
-            frame_index=np.arange(len(clean)),
-            sampling_rate=preset.receiver.sampling_rate,
-            drive_field=drive_field,
-            rng=rng,
-        )
-    if not np.all(np.isfinite(noisy)):
-        raise NumericalError(
-            "the noise has values that are no numbers", hint="look at the options of --noise"
-        )
-    return noisy.astype(np.float32)
-
-
-def make_scan(
-    preset: Preset,
-    acquired: NDArray[np.float32],
-    foreground: NDArray[np.int64],
-    background: NDArray[np.int64],
-    *,
-    repeats: Repeats,
-    name: str,
-) -> Scan:
-    """Sort acquired frames into a scan.
-
-    Parameters
-    ----------
-    preset : Preset
-    acquired : shape (N + E, J, C, V), V
-        In the order of acquisition.
-    foreground, background : shapes (N,) and (E,)
-        Places of the frames in that order.
-    repeats, name
-        As in `Scan`.
-    """
-    drive_field, selection_field = fields(preset, acquired.shape[1])
-    return Scan(
-        signal=acquired[foreground],
-        background=acquired[background],
-        foreground_index=foreground,
-        background_index=background,
-        sampling_rate=preset.receiver.sampling_rate,
-        unit="V",
-        drive_field=drive_field,
-        selection_field=selection_field,
-        stored_lines=np.ones(acquired.shape[-1] // 2 + 1, bool),
-        corrections=Corrections(),
-        repeats=repeats,
-        name=name,
+    plan = Simulation(
+        preset,
+        phantom,
+        frames=frames,
+        periods=periods,
+        background_frames=background_frames,
+        noise=noise,
+        rng=rng,
+        form=form,
+        tell=tell,
     )
+    header = plan.header()
+    acquired = np.empty((frames + background_frames, *header.signal.shape[1:]), np.float32)
+    clean = np.empty(header.signal.shape, np.float32)
+    at = done = 0
+    with in_order(plan) as blocks:
+        for index, block in enumerate(blocks, start=1):
+            acquired[at : at + len(block.acquired.volts)] = block.acquired.volts
+            clean[done : done + len(block.clean)] = block.clean
+            at, done = at + len(block.acquired.volts), done + len(block.clean)
+            tell(Step(index, plan.blocks))
+    return replace(header, signal=acquired[plan.foreground], background=acquired[plan.background]), clean
 
 
-def fields(preset: Preset, periods: int) -> tuple[DriveField, SelectionField]:
-    """Return the fields of a preset for several equal periods."""
-
-    def tile(values: Floats) -> Floats:
-        return np.repeat(values, periods, axis=0)
-
-    drive, selection = preset.drive_field, preset.selection_field
-    return (
-        replace(drive, amplitudes=tile(drive.amplitudes), phases=tile(drive.phases)),
-        SelectionField(tile(selection.gradient), tile(selection.offset)),
-    )
-
-
-def _check_counts(images: int, frames: int, periods: int, background_frames: int) -> None:
-    if frames < 1 or periods < 1 or background_frames < 0:
+def _check_counts(preset: Preset, images: int, frames: int, periods: int, background_frames: int) -> None:
+    if min(frames, background_frames) < 0 or frames + background_frames < 1 or periods < 1:
         raise UsageError(
             f"{frames} frames, {periods} periods and {background_frames} empty frames make no scan",
             hint="give at least 1 frame, 1 period and 0 empty frames",
@@ -175,12 +261,8 @@ def _check_counts(images: int, frames: int, periods: int, background_frames: int
         raise UsageError(
             f"{images} images do not fill {frames} frames", hint="give one image, or one a frame"
         )
-
-
-def _repeats(images: int, frames: int, periods: int) -> Repeats:
-    same_frames, same_periods = images == 1 and frames > 1, periods > 1
-    if same_frames and same_periods:
-        return "both"
-    if same_frames:
-        return "frames"
-    return "periods" if same_periods else "none"
+    if periods % preset.patches:
+        raise UsageError(
+            f"{periods} periods do not fit {preset.patches} patches with a selection field of their own",
+            hint=f"give a multiple of {preset.patches} periods",
+        )

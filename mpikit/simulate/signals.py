@@ -1,104 +1,149 @@
-"""The voltage that tracer at known places induces in the receive coils."""
+"""From tracer to what arrives at the converter: coils, relaxation, receive chain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.events import Event, Step, silent
-from mpikit.simulate.particles import langevin_ratios
+from mdf import Grid
+from mpikit.errors import UsageError
+from mpikit.events import Event, silent
+from mpikit.simulate import direct
 from mpikit.simulate.phantoms import Phantom
 from mpikit.simulate.presets import Preset
+from mpikit.simulate.receive import check_sampling, empty_signal, receive
+from mpikit.simulate.scanner_fields import Fields, fields_of
+from mpikit.simulate.xspace import XSpace, planned_cost
 
 Floats = NDArray[np.float64]
-
-_CACHED = 1 << 15  # values of one elementwise step: its dozen arrays stay in the cache
-_HELD = 1 << 22  # values of the responses that are held at once
+Form = Literal["auto", "x-space", "direct"]
 
 
-def signals(preset: Preset, phantom: Phantom, *, tell: Callable[[Event], None] = silent) -> Floats:
-    """Return the noise-free voltage of one drive-field period for each image of a phantom.
-
-    The voltage is the sum over all voxels of concentration times `responses`, so it is linear in the
-    concentration. Voxels without tracer in any image cost nothing.
+class Signals:
+    """The noise-free signals of phantoms on one grid in one scanner.
 
     Parameters
     ----------
     preset : Preset
-    phantom : Phantom
-        Q images.
-    tell : callable
-        Takes a `Step` for each block of voxels.
+    grid : mdf.Grid
+    images : int
+        How many phantoms there will be.
+    filled : int or None
+        Voxels with tracer in any of them, where that is known.
+    form : {"auto", "x-space", "direct"}
+        See `mpikit.simulate.xspace` and `mpikit.simulate.direct`; "auto" takes what costs less.
 
-    Returns
-    -------
-    shape (Q, C, V), V
+    Attributes
+    ----------
+    forms : list of str
+        The form of each period with a selection field of its own.
     """
-    images = phantom.images.reshape(len(phantom.images), -1)
-    voxels = np.flatnonzero(np.any(images > 0, axis=0))
-    positions = phantom.grid.positions()[voxels]
-    volume = float(np.prod(phantom.grid.spacing))
-    channels, samples = len(preset.receiver.sensitivity), preset.samples
-    total = np.zeros((len(images), channels * samples))
-    blocks = _blocks(len(voxels), max(1, _HELD // (channels * samples)))
-    for index, block in enumerate(blocks, start=1):
-        moments = preset.particle.saturated(images[:, voxels[block]]) * volume
-        total += moments @ responses(preset, positions[block]).reshape(-1, channels * samples)
-        tell(Step(index, len(blocks)))
-    return total.reshape(len(images), channels, samples)
+
+    def __init__(
+        self, preset: Preset, grid: Grid, *, images: int = 1, filled: int | None = None, form: Form = "auto"
+    ) -> None:
+        if form not in get_args(Form):
+            raise UsageError(
+                f"there is no form {form!r} of the signal", hint="choose auto, x-space or direct"
+            )
+        self.preset, self.grid = preset, grid
+        voxels = int(np.prod(grid.size)) if filled is None else filled
+        self._fields = [fields_of(preset, period) for period in range(preset.patches)]
+        self._solved: list[XSpace | None] = []
+        for fields in self._fields:
+            if form == "auto":
+                wins = planned_cost(fields, grid, images) < direct.planned_cost(fields, voxels, images)
+            else:
+                wins = form == "x-space"
+            self._solved.append(XSpace(fields, grid, images=images) if wins else None)
+        self.forms = ["direct" if solved is None else "x-space" for solved in self._solved]
+
+    def of(self, phantom: Phantom, *, tell: Callable[[Event], None] = silent) -> Floats:
+        """Return the signals of phantoms.
+
+        Parameters
+        ----------
+        phantom : Phantom
+            Q images on the grid.
+        tell : callable
+            Takes a `Step` for each block of voxels of the direct sum.
+
+        Returns
+        -------
+        shape (Q, P, C, V), V
+            P periods with a selection field of their own: one if all periods are alike.
+        """
+        moments = self.preset.particle.saturated(phantom.images) * float(np.prod(self.grid.spacing))
+        out = [self._period(index, fields, moments, tell=tell) for index, fields in enumerate(self._fields)]
+        return np.stack(out, axis=1)
+
+    def empty(self) -> Floats:
+        """Return the signal without tracer, which is the feed-through, shape (P, C, V), V."""
+        preset = self.preset
+        one = empty_signal(preset.receiver, preset.drive_field, samples=preset.samples)
+        return np.repeat(one[None], preset.patches, axis=0)
+
+    def _period(
+        self, index: int, fields: Fields, moments: Floats, *, tell: Callable[[Event], None]
+    ) -> Floats:
+        solved = self._solved[index]
+        if solved is not None:
+            voltages = solved.voltages(moments)
+        else:
+            flat = moments.reshape(len(moments), -1)
+            voltages = direct.summed(fields, self.grid.positions(), flat, tell=tell)
+        return received(self.preset, voltages)
 
 
-def responses(preset: Preset, positions: Floats) -> Floats:
-    """Return the voltage of one drive-field period for a unit of saturated magnetic moment at each position.
+def received(preset: Preset, voltages: Floats) -> Floats:
+    """Return what arrives at the converter of the particles: relaxation, then the receive chain.
 
-    With the coil sensitivity p and the mean moment direction L(β|B|) B/|B|, the voltage of a coil is
-    u(t) = -d/dt p · L(β|B|) B/|B|, where B = offset + gradient · r + drive field (reciprocity; Knopp and
-    Buzug, Magnetic Particle Imaging, 2012, chapter 2). The time derivative is the analytic one, by the chain
-    rule through the drive field. A drive field even about t = 0 (all cosines) so gives an odd voltage.
+    The feed-through is left out: it is in `Signals.empty`, for the chain is linear.
 
     Parameters
     ----------
     preset : Preset
-    positions : shape (P, 3), m
+    voltages : shape (..., C, V * oversampling), V
+        Of particles in equilibrium.
 
     Returns
     -------
-    shape (P, C, V), V for each A m²
+    shape (..., C, V), V
     """
-    times = np.arange(preset.samples) / preset.receiver.sampling_rate
-    selection = preset.selection_field
-    static = positions @ selection.gradient[0, 0].T + selection.offset[0, 0]
-    drive = _three_axes(preset.drive_field.field(times))
-    rate = _three_axes(preset.drive_field.rate(times))
-    out = np.empty((len(positions), len(preset.receiver.sensitivity), len(times)))
-    for block in _blocks(len(positions), max(1, _CACHED // len(times))):
-        out[block] = _voltages(preset, static[block], drive, rate)
-    return out
+    if preset.particle.relaxation_time > 0:
+        samples = voltages.shape[-1]
+        frequencies = np.fft.rfftfreq(samples, preset.drive_field.cycle / samples)
+        relaxed = np.fft.rfft(voltages, axis=-1) * preset.particle.relaxation(frequencies)
+        voltages = np.fft.irfft(relaxed, n=samples, axis=-1)
+    chain = replace(preset.receiver, feed_through=None)
+    return receive(chain, preset.drive_field, voltages, samples=preset.samples)
 
 
-def _voltages(preset: Preset, static: Floats, drive: Floats, rate: Floats) -> Floats:
-    """Return the voltages (P, C, V) in static fields (P, 3), a drive field (V, 3) and its rate (V, 3)."""
-    beta = 1 / preset.particle.saturation_field
-    square = np.sum(static**2, axis=1)[:, None] + 2 * static @ drive.T + np.sum(drive**2, axis=1)
-    # Rounding may leave a square below zero at the field-free point.
-    ratio, curvature = langevin_ratios(beta * np.sqrt(np.maximum(square, 0)))
-    growth = curvature * (static @ rate.T + np.sum(drive * rate, axis=1))
-    sensitivity = preset.receiver.sensitivity
-    seen, seen_rate = sensitivity @ drive.T, sensitivity @ rate.T
-    out = np.empty((len(static), len(sensitivity), len(drive)))
-    for channel, offset in enumerate((static @ sensitivity.T).T):
-        out[:, channel] = ratio * (-beta * seen_rate[channel])
-        out[:, channel] -= beta**3 * growth * (offset[:, None] + seen[channel])
-    return out
+def check_scanner(preset: Preset, grid: Grid) -> None:
+    """Refuse a receiver that cannot hold the particle signal, before any work.
 
+    A point of tracer at the place of the grid's centre that the scanner sees best shows how far the signal
+    reaches: at the field-free point all its harmonics are there.
 
-def _three_axes(values: NDArray[Any]) -> Floats:
-    """Append the axes that are not driven: (T, D) to (T, 3)."""
-    return np.pad(values, ((0, 0), (0, 3 - values.shape[1])))
+    Parameters
+    ----------
+    preset : Preset
+    grid : mdf.Grid
 
-
-def _blocks(length: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, length, size)]
+    Raises
+    ------
+    UsageError
+    """
+    factor = max(4, preset.receiver.oversampling)
+    for period in range(preset.patches):
+        fields = fields_of(preset, period, factor)
+        # where the static field vanishes, or the place of the grid that is nearest to it
+        place = -np.linalg.lstsq(fields.gradient, fields.offset, rcond=None)[0]
+        half = grid.field_of_view / 2
+        place = np.clip(place, grid.center - half, grid.center + half)
+        voltage = direct.responses(fields, place[None])[0]
+        check_sampling(preset.receiver, preset.drive_field, voltage, samples=preset.samples)

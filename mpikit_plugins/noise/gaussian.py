@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from mpikit import DriveField, Options, Scan
-from mpikit.errors import InputError, UsageError
+from mpikit import DriveField, Scan
+from mpikit_plugins.noise.differences import background_differences
+from mpikit_plugins.noise.level import LevelOptions, deviation, filled_power
 
 Floats = NDArray[np.floating[Any]]
 
 
-class GaussianOptions(Options):
+class GaussianOptions(LevelOptions):
     """Options of white Gaussian noise; ``snr_db`` and ``sigma`` exclude each other."""
-
-    snr_db: float | None = Field(
-        15.0,
-        allow_inf_nan=False,
-        description="Signal-to-noise ratio in dB: 20 log10 of the rms of a signal over one period over sigma",
-    )
-    sigma: float | None = Field(
-        None,
-        ge=0,
-        allow_inf_nan=False,
-        description="Standard deviation in the unit of the signal, instead of snr_db",
-    )
-    level: Literal["signal", "channel"] = Field(
-        "signal",
-        description="What snr_db refers to: each signal by itself, or the mean power of all in its channel",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sigma_replaces_the_default(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("sigma") is not None and "snr_db" not in values:
-            return {**values, "snr_db": None}
-        return values
-
-    @model_validator(mode="after")
-    def _one_level(self) -> Self:
-        if (self.snr_db is None) == (self.sigma is None):
-            raise ValueError("give either snr_db or sigma")
-        return self
 
 
 class Gaussian:
@@ -56,10 +27,31 @@ class Gaussian:
     Parameters
     ----------
     options : GaussianOptions
+    power : shape (C,), unit of the signal squared, or None
+        Mean power of the signals of the whole measurement; None takes that of each block by itself.
     """
 
-    def __init__(self, options: GaussianOptions) -> None:
+    def __init__(self, options: GaussianOptions, power: Floats | None = None) -> None:
         self.options = options
+        self.power = power
+
+    def begin(
+        self,
+        *,
+        power: Floats,
+        samples: int,  # noqa: ARG002
+        sampling_rate: float,  # noqa: ARG002
+        drive_field: DriveField,  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Gaussian:
+        """Take the level of a channel, and of empty signals, from the whole; see `mpikit.WholeNoise`.
+
+        Raises
+        ------
+        UsageError
+            When the scanner is empty throughout and only an SNR is given.
+        """
+        return Gaussian(self.options, filled_power(power) if self.options.sigma is None else None)
 
     def __call__(
         self,
@@ -73,7 +65,8 @@ class Gaussian:
     ) -> Floats:
         """Draw noise; see `mpikit.Noise`.
 
-        An empty signal, which is all zero, gets the noise of the mean power of the others in its channel.
+        An empty signal, which is all zero, gets the noise of the mean power of its channel; a channel
+        without any signal that of the others.
 
         Parameters
         ----------
@@ -88,39 +81,18 @@ class Gaussian:
         UsageError
             When all signals are empty and only an SNR is given.
         """
-        draw: Floats = rng.standard_normal(clean.shape)
-        draw *= self._deviation(clean)
+        single = clean.dtype == np.float32
+        draw: Floats = rng.standard_normal(clean.shape, dtype=np.float32 if single else np.float64)
+        draw *= np.asarray(deviation(self.options, clean, self.power), dtype=draw.dtype)
         return draw.astype(clean.dtype, copy=False)
-
-    def _deviation(self, clean: Floats) -> Floats | float:
-        """Return the standard deviation, a number or of shape (N, J, C, 1) or (C, 1)."""
-        if self.options.sigma is not None:
-            return self.options.sigma
-        assert self.options.snr_db is not None  # noqa: S101 - the options have checked it
-        power = np.mean(np.square(clean, dtype=float), axis=-1)
-        mean = _mean_of_filled(power)
-        wanted = np.where(power > 0, power, mean) if self.options.level == "signal" else mean
-        deviation: Floats = np.sqrt(wanted)[..., None] * 10 ** (-self.options.snr_db / 20)
-        return deviation
-
-
-def _mean_of_filled(power: Floats) -> Floats:
-    """Mean power (C,) of the signals (N, J, C) that are not empty; a channel without any takes all."""
-    filled = power > 0
-    if not np.any(filled):
-        raise UsageError(
-            "every signal is empty, so that a signal-to-noise ratio says nothing",
-            hint="give the noise as gaussian:sigma=..., in the unit of the signal",
-        )
-    mean: Floats = np.sum(power, axis=(0, 1)) / np.maximum(np.sum(filled, axis=(0, 1)), 1)
-    return np.where(mean > 0, mean, np.mean(power[filled]))
 
 
 def fit_gaussian(scan: Scan) -> GaussianOptions:
     """Estimate sigma from the background frames of a scan.
 
     The differences of successive frames are used, so that neither the constant background nor its slow
-    drift counts as noise. The result is the rms over all channels and periods.
+    drift counts as noise. The result is the rms over all channels and periods. Lines that the file does not
+    store are taken to have as much noise as the others.
 
     Parameters
     ----------
@@ -132,10 +104,7 @@ def fit_gaussian(scan: Scan) -> GaussianOptions:
     InputError
         With fewer than two.
     """
-    if len(scan.background) < 2:
-        raise InputError(
-            f"{scan.name} has {len(scan.background)} background frames, and an estimate needs two",
-            hint="use a file with an empty measurement, or give sigma",
-        )
-    ordered = scan.background[np.argsort(scan.background_index)].astype(float)
-    return GaussianOptions(sigma=float(np.sqrt(np.mean(np.diff(ordered, axis=0) ** 2) / 2)))
+    samples = scan.signal.shape[-1]
+    full = np.r_[scan.stored_lines, scan.stored_lines[(samples - 1) // 2 : 0 : -1]]  # all V lines of the DFT
+    power = np.mean(background_differences(scan) ** 2) / np.mean(full)
+    return GaussianOptions(sigma=float(np.sqrt(power)))

@@ -227,6 +227,55 @@ def test_broken_noise_is_named(draw, words):
         check_noise_model(model(type("Broken", (White,), {"__call__": draw})))
 
 
+class Begun:
+    """Noise of one level, with a sign for each measurement."""
+
+    def __init__(self, level, sign):
+        self.level, self.sign = level, sign
+
+    def __call__(self, clean, /, *, frame_index, sampling_rate, drive_field, rng):
+        return self.sign * rng.normal(0, self.level, clean.shape)
+
+
+class Signed(White):
+    def begin(self, *, power, samples, sampling_rate, drive_field, rng):
+        assert power.shape == (2,)
+        return Begun(self.level, rng.choice([-1, 1]))
+
+
+def test_good_noise_that_begins_passes():
+    check_noise_model(model(Signed))
+
+
+def change_the_object(self, *, rng, **_):
+    self.level = 2 * self.level
+    return Begun(self.level, 1)
+
+
+class Counting(Begun):
+    def __call__(self, clean, /, *, rng, **_):
+        self.level += 1
+        return rng.normal(0, self.level, clean.shape)
+
+
+@pytest.mark.parametrize(
+    ("begin", "words"),
+    [
+        (lambda self, **_: None, "begin gave a NoneType"),
+        (lambda self, *, rng, **_: 1 / 0, "begin failed: ZeroDivisionError"),
+        (lambda self, *, power, **_: power.__iadd__(1), "begin failed: .*must not write into its input"),
+        (change_the_object, "begin changed the noise"),
+        (lambda self, **_: Begun(np.random.rand(), 1), "must not depend on what was drawn before"),
+        (lambda self, **_: Counting(self.level, 1), "must not depend on what was drawn before"),
+        (lambda self, **_: lambda clean, **_: clean[:1].copy(), "a block after begin has shape"),
+        (lambda self, **_: lambda clean, **_: clean / np.max(clean, axis=-1, keepdims=True), "invalid value"),
+    ],
+)
+def test_noise_that_begins_wrongly_is_named(begin, words):
+    with pytest.raises(AssertionError, match=words):
+        check_noise_model(model(type("Broken", (Signed,), {"begin": begin})))
+
+
 def test_a_fit_that_gives_other_options_is_named():
     with pytest.raises(AssertionError, match="fit gave no Level"):
         check_noise_model(model(fit=lambda scan: Shrink()))

@@ -1,0 +1,175 @@
+"""What is measured behind the receive chain: noise, ADC and averages, in blocks of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpikit.errors import NumericalError
+from mpikit.records import Noise, WholeNoise
+from mpikit.scanner import DriveField, SelectionField
+from mpikit.simulate.presets import Preset
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Acquired:
+    """Some frames as the scanner gives them.
+
+    Parameters
+    ----------
+    stored : shape (n, J, C, V)
+        What a file holds: V as float32, or counts of the ADC, summed over the averages.
+    volts : shape (n, J, C, V), V
+        The same in volts; shares memory with ``stored`` if that is in volts.
+    clipped : float
+        Share of the samples that were beyond the range of the ADC.
+    """
+
+    stored: NDArray[np.float32] | NDArray[np.int16] | NDArray[np.int32]
+    volts: NDArray[np.float32]
+    clipped: float = 0.0
+
+
+class Acquisition:
+    """The electronics of one measurement.
+
+    Parameters
+    ----------
+    preset : Preset
+    noise : sequence of Noise
+        Their draws are added.
+    periods : int
+        J, of a frame as it is stored.
+    power : shape (C,), V²
+        Mean square of the particle signal in each channel.
+    rng : numpy.random.Generator
+        Fixes what the noise of all frames has in common.
+    """
+
+    def __init__(
+        self, preset: Preset, noise: Sequence[Noise], *, periods: int, power: Floats, rng: np.random.Generator
+    ) -> None:
+        self.preset, self.periods = preset, periods
+        self._drive_field, _ = fields(preset, periods * preset.receiver.averages)
+        self.noise = [
+            self._begun(model, power, each) for model, each in zip(noise, rng.spawn(len(noise)), strict=True)
+        ]
+
+    @property
+    def conversion(self) -> float | None:
+        """Volts for each stored count, V; None when volts are stored."""
+        receiver = self.preset.receiver
+        return None if receiver.adc is None else receiver.adc.step / receiver.averages
+
+    @property
+    def stored_type(self) -> np.dtype[Any]:
+        """Type of the stored values."""
+        adc = self.preset.receiver.adc
+        if adc is None:
+            return np.dtype(np.float32)
+        return np.dtype(np.int16 if adc.bits <= 16 and self.preset.receiver.averages == 1 else np.int32)
+
+    def acquire(
+        self, particles: Floats, empty: Floats, frame_index: NDArray[np.int64], rng: np.random.Generator
+    ) -> Acquired:
+        """Measure some frames.
+
+        Parameters
+        ----------
+        particles : shape (n, P, C, V), V
+            Particle signal, P = 1 or J; zero for empty frames.
+        empty : shape (P, C, V), V
+            Signal of the scanner without tracer, in every frame.
+        frame_index : shape (n,)
+            Place of each frame in the order of acquisition.
+        rng : numpy.random.Generator
+            For these frames alone.
+
+        Raises
+        ------
+        NumericalError
+            When a noise model gives values that are no numbers.
+        """
+        averages = self.preset.receiver.averages
+        shape = (len(particles), self.periods, averages, *particles.shape[2:])
+        clean = np.broadcast_to(particles[:, :, None], shape).reshape(len(particles), -1, *shape[3:])
+        total = np.broadcast_to((particles + empty)[:, :, None], shape).reshape(clean.shape)
+        for model in self.noise:
+            total = total + self._draw(model, clean, frame_index, rng)
+        if not np.all(np.isfinite(total)):
+            raise NumericalError(
+                "the noise has values that are no numbers", hint="look at the options of --noise"
+            )
+        return self._digitised(total.reshape(shape))
+
+    def _begun(self, model: Noise, power: Floats, rng: np.random.Generator) -> Noise:
+        if not isinstance(model, WholeNoise):
+            return model
+        return model.begin(
+            power=power,
+            samples=self.preset.samples,
+            sampling_rate=self.preset.receiver.sampling_rate,
+            drive_field=self._drive_field,
+            rng=rng,
+        )
+
+    def _draw(
+        self, model: Noise, clean: Floats, frame_index: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.floating]:
+        return model(
+            clean,
+            frame_index=frame_index,
+            sampling_rate=self.preset.receiver.sampling_rate,
+            drive_field=self._drive_field,
+            rng=rng,
+        )
+
+    def _digitised(self, total: Floats) -> Acquired:
+        """Convert and average, (n, J, A, C, V) to (n, J, C, V)."""
+        adc, averages = self.preset.receiver.adc, self.preset.receiver.averages
+        if adc is None:
+            volts = (total[:, :, 0] if averages == 1 else total.mean(axis=2)).astype(np.float32)
+            return Acquired(volts, volts)
+        counts = adc.count(total)
+        stored = counts[:, :, 0] if averages == 1 else counts.sum(axis=2, dtype=np.int32)
+        volts = (stored * (adc.step / averages)).astype(np.float32)
+        return Acquired(stored, volts, adc.clipped(total))
+
+
+def streams(rng: np.random.Generator, count: int) -> list[np.random.SeedSequence]:
+    """Return a seed for each of so many blocks: a block that is drawn again is the same.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Made from a seed, as by `numpy.random.default_rng`.
+    count : int
+    """
+    return [np.random.SeedSequence(int(number)) for number in rng.integers(1 << 63, size=count)]
+
+
+def fields(preset: Preset, periods: int) -> tuple[DriveField, SelectionField]:
+    """Return the fields of all periods of a frame.
+
+    Parameters
+    ----------
+    preset : Preset
+    periods : int
+        J; a multiple of the periods with a selection field of their own, each of which comes J / P times.
+    """
+    drive, selection = preset.drive_field, preset.selection_field
+    each = periods // preset.patches
+
+    def tile(values: Floats, times: int) -> Floats:
+        return np.repeat(values, times, axis=0)
+
+    return (
+        replace(drive, amplitudes=tile(drive.amplitudes, periods), phases=tile(drive.phases, periods)),
+        SelectionField(tile(selection.gradient, each), tile(selection.offset, each)),
+    )

@@ -1,0 +1,143 @@
+"""What simulated files say about themselves: scanner, tracer, electronics, history, truth."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import mdf
+from mpikit.provenance import append_history, run_record
+from mpikit.scan import Scan
+from mpikit.simulate.acquisition import Acquisition
+from mpikit.simulate.calibrations import CalibrationRun
+from mpikit.simulate.particles import LITRES
+from mpikit.simulate.phantoms import Digits, Phantom
+from mpikit.simulate.presets import Preset
+from mpikit.simulate.receive import chain_response, steps
+from mpikit.simulate.scans import Simulation
+
+SOURCES = "/_mpikit/sources"  # (N,): frames with the same number show the same picture
+
+
+def history(preset: Preset, plan: Simulation | CalibrationRun, noise: Sequence[str], seed: int) -> str:
+    """Return the history of a simulated file: all that it takes to make it again."""
+    options: dict[str, Any] = {"preset": preset.name, "table": preset.table, "noise": list(noise)}
+    grid = plan.grid if isinstance(plan, CalibrationRun) else plan.phantom.grid
+    options["grid"] = {
+        "size": grid.size.tolist(),
+        "field_of_view": grid.field_of_view.tolist(),
+        "center": grid.center.tolist(),
+    }
+    if isinstance(plan, Simulation):
+        options |= {"phantom": plan.phantom.name, "frames": plan.frames, "periods": plan.periods}
+        options |= {"background_frames": plan.background_frames, "form": plan.signals.forms}
+    else:
+        options["calibration"] = True
+    record = run_record("simulate", inputs=[], options=options, seed=seed, steps=electronic_steps(preset))
+    return append_history(None, record)
+
+
+def electronic_steps(preset: Preset) -> dict[str, Any]:
+    """Return what happens to the signal between particles and file, ready for JSON."""
+    relaxation = preset.particle.relaxation_time
+    described = {"relaxation": {"time": relaxation}} if relaxation else {}
+    return described | steps(preset.receiver)
+
+
+def words(preset: Preset, subject: str, forms: Sequence[str]) -> dict[str, Any]:
+    """Return what the file says about study, experiment, scanner and time."""
+    scanner = preset.scanner
+    chain = ", ".join(electronic_steps(preset)).replace("_", "-") or "ideal receive chain of full bandwidth"
+    contents: dict[str, Any] = {
+        "/study/name": f"Simulation {preset.name}",
+        "/study/number": 1,
+        "/study/uuid": str(uuid.uuid4()),
+        "/study/description": f"{preset.summary}. Source: {preset.source}",
+        "/experiment/name": f"{preset.name}, {subject}",
+        "/experiment/number": 1,
+        "/experiment/uuid": str(uuid.uuid4()),
+        "/experiment/description": f"Langevin particles, signal by {'/'.join(sorted(set(forms)))}; {chain}",
+        "/experiment/subject": subject,
+        "/experiment/isSimulation": 1,
+        "/acquisition/startTime": mdf.write_time(),
+        "/scanner/name": scanner.name,
+        "/scanner/facility": "simulated",
+        "/scanner/manufacturer": scanner.manufacturer,
+        "/scanner/operator": "mpikit",
+        "/scanner/topology": scanner.topology,
+    }
+    return contents if scanner.bore_size is None else contents | {"/scanner/boreSize": scanner.bore_size}
+
+
+def tracer(preset: Preset, concentration: float, volume: float) -> dict[str, Any]:
+    """Return what the file says about the tracer, in mol(Fe)/L and L."""
+    particle = preset.particle
+    spread = f", spread {particle.diameter_spread:g}" if particle.diameter_spread else ""
+    return {
+        "/tracer/name": [f"Magnetite cores of {particle.core_diameter * 1e9:g} nm{spread}"],
+        "/tracer/batch": ["none"],
+        "/tracer/vendor": ["simulated"],
+        "/tracer/solute": ["Fe"],
+        "/tracer/concentration": np.array([concentration]),
+        "/tracer/volume": np.array([volume]),
+    }
+
+
+def dose(phantom: Phantom | Digits) -> tuple[float, float]:
+    """Return the highest concentration, and the volume that would hold the mean amount of iron at it.
+
+    Of many phantoms some hundred stand for all.
+    """
+    some = phantom.part(slice(0, min(phantom.count, 256)))
+    highest = float(some.images.max())
+    voxel = float(np.prod(phantom.grid.spacing)) * LITRES
+    amount = float(np.sum(some.images, dtype=float)) * voxel / len(some.images)
+    return highest, amount / highest if highest else 0.0
+
+
+def electronics(acquisition: Acquisition, *, digitised: bool = True) -> dict[str, Any]:
+    """Return what the file says about the receive chain."""
+    preset = acquisition.preset
+    contents: dict[str, Any] = {}
+    response = chain_response(preset.receiver, preset.drive_field, preset.samples)
+    if response is not None:
+        contents["/acquisition/receiver/transferFunction"] = response
+    if digitised and acquisition.conversion is not None:
+        factor = [[acquisition.conversion, 0.0]] * preset.receiver.channels
+        contents["/acquisition/receiver/dataConversionFactor"] = np.array(factor)
+    return contents
+
+
+def truth(phantom: Phantom | Digits) -> dict[str, Any]:
+    """Return the phantoms, for a file that is for evaluation only."""
+    images = np.empty((phantom.count, *phantom.grid.shape), np.float32)
+    for start in range(0, phantom.count, 256):
+        part = slice(start, min(start + 256, phantom.count))
+        images[part] = phantom.part(part).images
+    return {"/_truth/_concentrations": images, "/_truth/_fieldOfView": phantom.grid.field_of_view}
+
+
+def calibration_contents(header: Scan, grid: mdf.Grid) -> dict[str, Any]:
+    """Return what the file says about grid and spectra; the signal-to-noise ratio is filled in later."""
+    _, periods, channels, samples = header.signal.shape
+    lines = samples // 2 + 1
+    return {
+        "/acquisition/receiver/numSamplingPoints": samples,
+        "/measurement/isFourierTransformed": 1,
+        "/measurement/isFastFrameAxis": 1,
+        "/measurement/isFramePermutation": 1,
+        "/measurement/framePermutation": np.r_[header.foreground_index, header.background_index] + 1,
+        "/measurement/isBackgroundFrame": np.r_[
+            np.zeros(len(header.signal), bool), np.ones(len(header.background), bool)
+        ],
+        "/calibration/method": "simulation",
+        "/calibration/size": grid.size,
+        "/calibration/fieldOfView": grid.field_of_view,
+        "/calibration/fieldOfViewCenter": grid.center,
+        "/calibration/order": "xyz",
+        "/calibration/deltaSampleSize": grid.spacing,
+        "/calibration/snr": np.zeros((periods, channels, lines)),
+    }

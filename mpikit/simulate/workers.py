@@ -1,0 +1,128 @@
+"""Blocks of work in order: in threads of this process, in processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from mpikit.errors import InputError, PluginError, UsageError
+
+Made_co = TypeVar("Made_co", covariant=True)
+
+CONNECT = 10.0  # seconds to wait for a scheduler
+_MOST_THREADS = 4
+
+
+class Plan(Protocol[Made_co]):
+    """Work in blocks that do not depend on each other."""
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+
+    def draw(self, index: int, /) -> Made_co:
+        """Make one block; nothing but the index and the plan decides what it is."""
+
+
+@contextmanager
+def in_order(
+    plan: Plan[Made_co], *, workers: int | None = None, scheduler: str | None = None
+) -> Iterator[Iterator[Made_co]]:
+    """Make all blocks of a plan, and give them back in order.
+
+    Only a few are held at a time. The result is the same for any number of workers.
+
+    Parameters
+    ----------
+    plan : Plan
+    workers : int or None
+        Processes on this machine, through Dask; None takes threads of this process.
+    scheduler : str or None
+        Address of a Dask scheduler, as ``tcp://host:8786``.
+
+    Yields
+    ------
+    iterator
+        Over the blocks.
+
+    Raises
+    ------
+    UsageError
+        With both, or without any worker.
+    PluginError
+        When Dask is not installed.
+    InputError
+        When the scheduler does not answer, or has no worker.
+    """
+    if workers is not None and scheduler is not None:
+        raise UsageError("--workers and --scheduler exclude each other", hint="the scheduler has its workers")
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers do no work", hint="give 1 or more")
+    if workers is None and scheduler is None:
+        count = min(_MOST_THREADS, os.cpu_count() or 1)
+        # the threads are ours: a matrix product that is split in another way may round in another way
+        with threadpool_limits(1), ThreadPoolExecutor(count) as threads:
+            yield _ordered(lambda index: threads.submit(plan.draw, index), plan.blocks, count + 1)
+        return
+    with _client(workers, scheduler) as client:
+        count = sum(client.nthreads().values())
+        remote = client.scatter(plan, broadcast=True)
+        yield _ordered(lambda index: client.submit(_draw, remote, index, pure=False), plan.blocks, 2 * count)
+
+
+def _ordered(submit: Callable[[int], Any], blocks: int, ahead: int) -> Generator[Any]:
+    """Give results in order, with some blocks under way; what is left is cancelled when the reader stops."""
+    waiting: deque[Any] = deque()
+    try:
+        for index in range(blocks):
+            waiting.append(submit(index))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _draw(plan: Plan[Made_co], index: int) -> Made_co:
+    with threadpool_limits(1):
+        return plan.draw(index)
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    try:
+        import distributed
+    except ImportError as error:
+        raise PluginError(
+            "several workers need Dask, which is not installed", hint="pip install 'mpikit[distributed]'"
+        ) from error
+    dask: Any = distributed  # its functions have no types
+    if scheduler is None:
+        quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": 50}
+        with (
+            dask.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster,
+            dask.Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = dask.Client(scheduler, timeout=CONNECT)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InputError(
+            f"the Dask scheduler {scheduler} does not answer: {error}",
+            hint="an address is like tcp://host:8786",
+        ) from error
+    with client:
+        if not client.nthreads():
+            raise InputError(
+                f"the Dask scheduler {scheduler} has no worker", hint=f"start some: dask worker {scheduler}"
+            )
+        yield client
