@@ -13,12 +13,14 @@ from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, Generic, Literal, TypeVar, cast
 
+import numpy as np
 import pluggy
+from numpy.typing import NDArray
 
 from mpikit import hookspecs
 from mpikit.errors import MpikitError, PluginError, UsageError
 from mpikit.options import did_you_mean, options_as_text, parse_options
-from mpikit.records import Denoiser, Noise, NoiseModel
+from mpikit.records import Denoiser, Noise, NoiseModel, WholeNoise
 
 __all__ = [
     "Failure",
@@ -280,7 +282,28 @@ def parse_noise(spec: str) -> Noise:
     offer = registry().noise_model(name.strip())
     options = parse_options(offer.record, _split(text))
     with offer.blamed():
-        return offer.record.build(options)
+        noise = offer.record.build(options)
+    return _BlamedWhole(offer, noise) if isinstance(noise, WholeNoise) else _Blamed(offer, noise)
+
+
+class _Blamed:
+    """Noise whose errors name the distribution that it comes from."""
+
+    def __init__(self, offer: Offer[NoiseModel], noise: Noise) -> None:
+        self._offer, self.drawn_from = offer, noise
+
+    def __call__(self, clean: NDArray[Any], /, **more: Any) -> NDArray[Any]:
+        with self._offer.blamed():
+            drawn = self.drawn_from(clean, **more)
+            if np.shape(drawn) != clean.shape:
+                raise ValueError(f"noise of shape {np.shape(drawn)} for signals of {clean.shape}")
+            return drawn
+
+
+class _BlamedWhole(_Blamed):
+    def begin(self, **more: Any) -> Noise:
+        with self._offer.blamed():
+            return _Blamed(self._offer, cast(WholeNoise, self.drawn_from).begin(**more))
 
 
 def _split(text: str) -> Sequence[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mpikit.errors import PluginError
+from mpikit.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from mpikit.plugins import Failure, Offer
@@ -20,6 +20,10 @@ plugins_app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="A denoiser or a noise model.", show_default=False)]
+Kind = Annotated[
+    Literal["denoiser", "noise-model"] | None,
+    typer.Option("--kind", help="Which of the two, where a name is both.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -57,14 +61,14 @@ def list_plugins(json: Json = False) -> None:
 
 
 @plugins_app.command("show")
-def show_plugin(name: Name, json: Json = False) -> None:
+def show_plugin(name: Name, kind: Kind = None, json: Json = False) -> None:
     """Show a method: what it promises, its options, its references.
 
     mpikit plugins show unet-gd
     """
     from mpikit.cli.console import show, show_json
 
-    offers = _named(name)
+    offers = _named(name, kind)
     if json:
         show_json([_described(offer) for offer in offers])
         return
@@ -80,6 +84,7 @@ def check_plugin(
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
     ] = None,
+    kind: Kind = None,
 ) -> None:
     """Check that a method keeps the contract of its record; a learned method is trained for it.
 
@@ -90,7 +95,13 @@ def check_plugin(
     from mpikit.records import Denoiser
     from mpikit.testing import check_denoiser, check_noise_model
 
-    for offer in _named(name):
+    offers = _named(name, kind)
+    if param and len(offers) > 1:
+        raise UsageError(
+            f"{name!r} is a denoiser and a noise model: whose option is {param[0]!r}?",
+            hint="add --kind denoiser or --kind noise-model",
+        )
+    for offer in offers:
         record = offer.record
         options = parse_options(record, param or [])
         try:
@@ -103,22 +114,22 @@ def check_plugin(
         say(f"{_kind(record)} {name!r} keeps the contract")
 
 
-def _named(name: str) -> list[AnyOffer]:
-    """Offers of this name: a denoiser, a noise model, or both."""
+def _named(name: str, kind: str | None) -> list[AnyOffer]:
+    """Offers of this name: a denoiser, a noise model, or both if no kind is asked for."""
     from mpikit.plugins import registry
 
     found = registry()
     offers: list[AnyOffer] = []
-    if name in found.denoisers:
+    if name in found.denoisers and kind != "noise-model":
         offers.append(found.denoiser(name))
-    if name in found.noise_models:
+    if name in found.noise_models and kind != "denoiser":
         offers.append(found.noise_model(name))
     if not offers:
         from mpikit.options import did_you_mean
 
         known = sorted({*found.denoisers, *found.noise_models})
         raise PluginError(
-            f"no denoiser or noise model is called {name!r}",
+            f"no {kind.replace('-', ' ') if kind else 'denoiser or noise model'} is called {name!r}",
             hint=f"{did_you_mean(name, known)} there are {', '.join(known)}".strip(),
         )
     return offers

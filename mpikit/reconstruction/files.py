@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import mdf
 from mpikit.errors import InputError, UsageError
-from mpikit.events import Event, Finding, silent
+from mpikit.events import Event, Finding, Warned, silent
 from mpikit.figures import save_images
 from mpikit.files import check_output
 from mpikit.provenance import HISTORY, append_history, run_record
@@ -205,6 +205,10 @@ def _by_x_space(
     values, grid = x_space(
         signal, path, size=options.grid, field_of_view=options.field_of_view, min_speed=options.min_speed
     )
+    missing = [axis for axis in path.axes if axis >= signal.shape[1]]
+    if missing:
+        axes = " and ".join("xyz"[axis] for axis in missing)
+        tell(Warned(f"no channel receives along {axes}: the image is made of the other components alone"))
     if not scan.corrections.transfer_function:
         text = "the transfer function is not corrected: the image shows the receive chain too"
         tell(Finding("transfer function", False, text))

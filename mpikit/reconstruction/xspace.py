@@ -97,6 +97,7 @@ def x_space(
     ----------
     signal : shape (Q, C, V)
         Channel c = 0, 1, 2 receives along x, y, z. The transfer function should have been divided out.
+        Where a driven axis has no channel, signal and motion along the others alone make the image.
     path : Trajectory
     size : tuple of int, optional
         Voxels along x, y, z; trailing ones may be left out. Not given: about two samples in a voxel.
@@ -114,7 +115,7 @@ def x_space(
     Raises
     ------
     InputError
-        When a driven axis has no receive channel.
+        When no driven axis has a receive channel.
     UsageError
         For a grid with voxels along an axis that is not driven, or one that the trajectory does not meet.
     NumericalError
@@ -125,19 +126,20 @@ def x_space(
     P. W. Goodwill, S. M. Conolly: The X-space formulation of the magnetic particle imaging process, IEEE
     Transactions on Medical Imaging, 2010. DOI 10.1109/TMI.2010.2052284
     """
-    if path.axes[-1] >= signal.shape[1]:
-        missing = "xyz"[path.axes[-1]]
+    seen = [axis for axis in path.axes if axis < signal.shape[1]]
+    if not seen:
         raise InputError(
-            f"no receive channel for the driven axis {missing}: the signal has {signal.shape[1]} of them",
+            f"no receive channel for the driven axis {'xyz'[path.axes[0]]}: the signal has {signal.shape[1]} "
+            "of them",
             hint="reconstruct with --system-matrix instead",
         )
     if not np.isfinite(signal).all():
         raise NumericalError("the signal holds values that are not finite", hint="repair the file")
     grid = _grid(path, size, field_of_view)
-    channels = min(3, signal.shape[1])
-    speed = np.linalg.norm(path.rate, axis=1)
+    rate = path.rate[:, seen]
+    speed = np.linalg.norm(rate, axis=1)
     fast = speed >= min_speed * speed.max()
-    along = np.einsum("qcv,vc->qv", signal[:, :channels, fast], path.rate[fast, :channels])
+    along = np.einsum("qcv,vc->qv", signal[:, seen][..., fast], rate[fast])
     # Numerator and denominator of a mean with weights speed²: (u · h / |h|) / |h| times |h|² is u · h.
     images = _gridded(along, speed[fast] ** 2, path.positions[fast], grid, path.axes)
     if images.sum() < 0:

@@ -101,7 +101,7 @@ def hum(monkeypatch):
 )
 @pytest.mark.usefixtures("hum")
 def test_noise_from_text(spec, options):
-    assert parse_noise(spec).options == options
+    assert parse_noise(spec).drawn_from.options == options
 
 
 @pytest.mark.parametrize("spec", ["hum:2", "hum:volume=2", "hum:level=loud"])
@@ -116,3 +116,26 @@ def test_unknown_noise_is_a_plugin_error():
     with pytest.raises(PluginError, match="no noise model is called 'humm'") as caught:
         parse_noise("humm:level=2")
     assert "did you mean 'hum'?" in caught.value.hint
+
+
+class Loud:
+    """A stranger's noise that goes wrong in one place."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def begin(self, **_):
+        return self if self.where == "drawing" else 1 / 0
+
+    def __call__(self, clean, /, **_):
+        return clean[:1] if self.where == "shape" else 1 / 0
+
+
+@pytest.mark.parametrize("where", ["beginning", "drawing", "shape"])
+def test_noise_that_fails_names_its_package(where, monkeypatch):
+    model = NoiseModel(name="loud", summary="Something", build=lambda options: Loud(where))
+    offers = Registry(noise_models={"loud": [Offer(model, "loud", "mpi-loud")]})
+    monkeypatch.setattr("mpikit.plugins.registry", lambda: offers)
+    noise = parse_noise("loud")
+    with pytest.raises(PluginError, match="'loud' of mpi-loud failed"):
+        (noise.begin() if where == "beginning" else noise)(np.ones((2, 1, 1, 5)))

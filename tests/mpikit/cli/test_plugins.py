@@ -51,7 +51,7 @@ def test_show_says_all_that_a_user_needs():
 
 
 def test_the_keys_of_show():
-    [shown] = json.loads(run("show", "harmonic", "--json").stdout)
+    [shown] = json.loads(run("show", "harmonic", "--kind", "denoiser", "--json").stdout)
     assert set(shown) == {
         "name", "summary", "plugin", "distribution", "kind", "promises", "options", "cite",
     }  # fmt: skip
@@ -79,9 +79,20 @@ def test_two_of_one_name_cannot_be_shown(installed, good_plugin):
 
 
 def test_check_says_that_the_contract_is_kept():
-    done = run("check", "harmonic", "-p", "symmetry=off")
+    done = run("check", "harmonic", "--kind", "denoiser", "-p", "symmetry=off")
     assert done.exit_code == 0
     assert done.stderr == "denoiser 'harmonic' keeps the contract\n"
+
+
+def test_a_name_that_is_a_denoiser_and_a_noise_model():
+    kinds = [shown["kind"] for shown in json.loads(run("show", "harmonic", "--json").stdout)]
+    assert kinds == ["denoiser", "noise model"]
+    done = run("check", "harmonic", "--kind", "noise-model", "-p", "sir_db=3")
+    assert done.stderr == "noise model 'harmonic' keeps the contract\n"
+    with pytest.raises(UsageError, match="whose option is 'sir_db=3'"):
+        run("check", "harmonic", "-p", "sir_db=3")
+    with pytest.raises(PluginError, match="no noise model is called 'average'"):
+        run("show", "average", "--kind", "noise-model")
 
 
 def test_check_of_a_broken_contract_is_4(installed, good_plugin, monkeypatch, capsys):

@@ -105,6 +105,18 @@ def test_points_in_2d_are_found_where_they_are():
         assert narrow < width(profile, grid.positions().reshape(29, 29, 3)[:, 0, 1]) < 2.2 * narrow
 
 
+def test_one_channel_for_two_driven_axes_sees_the_point_too():
+    """The ratio of signal and velocity along x is the point spread function where the motion is along x."""
+    drive, selection = scanner((0.012, 0.012), dividers=(100, 3000))
+    path = trajectory(drive, selection, samples=30000, sampling_rate=10 * RATE)
+    point = np.array([3e-3, -4e-3, 0])
+    signal = point_signal(drive, selection, [point], 30000, 10 * RATE, channels=1)
+    images, grid = x_space(signal, path, size=(21, 17), min_speed=0.5)
+    peak = grid.positions()[images.argmax()]
+    assert np.all(np.abs(peak - point)[:2] < 2 * grid.spacing[:2])
+    assert images.max() == pytest.approx(BETA / 3, rel=0.2)
+
+
 def test_a_point_in_3d_is_found_where_it_is():
     drive, selection = scanner((0.012, 0.012, 0.012))
     point = np.array([3e-3, -4e-3, 1e-3])
@@ -155,8 +167,10 @@ def test_field_of_view_and_what_is_refused():
             x_space(signal, path, field_of_view=(extent, 0.03))
     with pytest.raises(UsageError, match="no sample falls into the field of view of 1e-06 x 1e-06"):
         x_space(signal, path, field_of_view=(1e-9, 1e-9))
+    across, selection = scanner((0, 0.012))
+    lonely = trajectory(across, selection, samples=1632, sampling_rate=RATE)
     with pytest.raises(InputError, match="no receive channel for the driven axis y"):
-        x_space(signal[:, :1], path)
+        x_space(signal[:, :1], lonely)
     with pytest.raises(NumericalError, match="not finite"):
         x_space(signal * np.nan, path)
     with pytest.raises(InputError, match="no gradient"):
