@@ -17,7 +17,7 @@ from mpikit.reconstruction import Result, reconstruct_file
 from mpikit.scan_file import read_scan
 from mpikit.simulate import preset
 from mpikit.simulate.files import How, simulate_calibration_file, simulate_file
-from mpikit.simulate.request import Subject, requested
+from mpikit.simulate.request import Subject, recipe, requested
 
 PRESET = "openmpi-2d"
 METHOD = "unet-gd"
@@ -78,8 +78,12 @@ def run_demo(
     scanner = preset(PRESET)
     _title(tell, "a scan of a smiling phantom, simulated")
     how = How(seed=seed, overwrite=overwrite, tell=tell)
-    phantom, frames = requested(scanner, Subject(phantom="smile"), seed=seed)
-    simulate_file(scanner, scan, phantom=phantom, frames=frames, noise=NOISE, clean=clean, how=how)
+    subject = Subject(phantom="smile")
+    phantom, frames = requested(scanner, subject, seed=seed)
+    told = recipe(scanner, subject)
+    simulate_file(
+        scanner, scan, phantom=phantom, frames=frames, noise=NOISE, clean=clean, recipe=told, how=how
+    )
     _title(tell, "the system matrix of the same scanner")
     grid = scanner.calibration.grid(GRID, FIELD_OF_VIEW)
     simulate_calibration_file(scanner, matrix, grid=grid, how=replace(how, seed=seed + 1))

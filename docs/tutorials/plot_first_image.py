@@ -19,8 +19,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import mdf
-from mpikit.simulate.files import simulate_calibration_file, simulate_file
-from mpikit.simulate.presets import preset
+from mpikit.simulate import How, Subject, preset, requested, simulate_calibration_file, simulate_file
 
 FAST = "MPIKIT_FAST" in os.environ  # the tests of this page have less time than you
 folder = Path("first-image")
@@ -29,8 +28,10 @@ scan = folder / "scan.mdf"
 system_matrix = folder / "system-matrix.mdf"
 
 scanner = preset("openmpi-2d")
-simulate_file(scanner, scan, phantom="smile", noise=["gaussian:snr_db=5"], overwrite=True)
-simulate_calibration_file(scanner, system_matrix, size=(19, 19), overwrite=True)
+phantom, frames = requested(scanner, Subject(phantom="smile"))
+how = How(overwrite=True)
+simulate_file(scanner, scan, phantom=phantom, frames=frames, noise=["gaussian:snr_db=5"], how=how)
+simulate_calibration_file(scanner, system_matrix, how=how)
 
 # %%
 # One period, as the receive coils see it:

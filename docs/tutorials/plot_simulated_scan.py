@@ -2,16 +2,16 @@
 How a scan comes about
 ======================
 
-Magnetic Particle Imaging (MPI) has few parts: particles, fields, coils, electronics. Here we build a scan from
-them, step by step, and look at each step. At the end there is a file, as a scanner would write it.
+Magnetic Particle Imaging (MPI) has few parts: particles, fields, coils, electronics. Here we build a scan
+from them, step by step, and look at each step. At the end there is a file like that of a scanner.
 
-You need Python, and nothing from MPI. All fields are flux densities in tesla (T), lengths are in metres.
+You need some Python, and have to know nothing about MPI. All fields are flux densities in tesla (T).
 """
 
 # %%
-# A preset is a whole scanner with its particles and its sequence, as data. ``openmpi-2d`` is the scanner of the
-# public data set OpenMPIData. ``peng2023`` is the simulated scanner of a paper. ``mpikit simulate openmpi-2d
-# --show`` prints such a preset.
+# A preset is a whole scanner with its particles and its sequence, as data. ``openmpi-2d`` is the scanner of
+# the public data set OpenMPIData. ``peng2023`` is the simulated scanner of a paper. To read one, type
+# ``mpikit simulate openmpi-2d --show``.
 
 from dataclasses import replace
 
@@ -27,14 +27,18 @@ peng = preset("peng2023")
 # %%
 # Particles
 # ---------
-# A particle is a tiny magnet, some 20 nm wide. Heat shakes it; a field turns it. The two together give the
-# *Langevin curve*: in a weak field the magnetisation grows in proportion to it, and in a strong field all
-# particles point the same way and nothing more can happen. The particles are *saturated*.
+# A particle is a tiny magnet, some 20 nm wide. Heat shakes it, and a field turns it. The two together give
+# the *Langevin curve*: in a weak field the magnetisation grows in proportion to the field. In a strong field
+# all particles point the same way, and nothing more can happen: they are *saturated*. The larger the cores,
+# the weaker the field that saturates them, by the third power of the diameter.
 #
-# Large cores saturate in weaker fields: the magnetic moment grows with the third power of the diameter.
+# No two cores are alike. mpikit takes the logarithm of the diameter to be normally distributed. The large
+# cores hold most of the iron, and they give most of the signal.
 
 particle = scanner.particle
+mixed = replace(particle, diameter_spread=0.2)
 field = np.linspace(-0.02, 0.02, 801)  # T
+diameter = np.linspace(5e-9, 60e-9, 400)  # m
 
 
 def magnetisation(some, field):
@@ -43,76 +47,76 @@ def magnetisation(some, field):
 
 
 figure, (curves, sizes) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+curves.set(xlabel="field in mT", ylabel="share of saturation", title="magnetisation")
 for nanometres in (15, 20, 25, 30):
     one = replace(particle, core_diameter=nanometres * 1e-9)
     curves.plot(1e3 * field, magnetisation(one, field), lw=1, label=f"{nanometres} nm")
-mixed = replace(particle, diameter_spread=0.2)
 curves.plot(1e3 * field, magnetisation(mixed, field), "k--", lw=1, label="25 nm, spread 0.2")
-curves.legend(fontsize="small")
-curves.set(xlabel="field in mT", ylabel="share of saturation", title="magnetisation")
-
-# No batch of particles is all alike. mpikit takes the logarithm of the diameters for normally distributed. The
-# large cores hold most of the iron, and they give most of the signal.
-diameter = np.linspace(5e-9, 60e-9, 400)
+sizes.set(xlabel="core diameter in nm", ylabel="relative density", title="25 nm, spread 0.2")
 spread, median = mixed.diameter_spread, mixed.core_diameter
 for what, middle in {"cores": median, "iron": median * np.exp(3 * spread**2)}.items():
     density = np.exp(-(np.log(diameter / middle) ** 2) / (2 * spread**2)) / diameter
     sizes.plot(1e9 * diameter, density / density.max(), lw=1, label=what)
-sizes.legend(fontsize="small")
-_ = sizes.set(xlabel="core diameter in nm", ylabel="relative density", title="spread 0.2")
+for axes in (curves, sizes):
+    axes.legend(fontsize="small")
 
 # %%
 # The point spread function
 # -------------------------
-# Only particles that can still turn give a signal. So what counts is the *slope* of the curve, and the slope is
-# large only where the field is weak. The scanner makes a field that is zero in one point and grows with the
-# distance from it, by so many tesla a metre. This *gradient* turns the slope over the field into a slope over the
-# distance: the point spread function, which is how wide a single point looks.
+# Only particles that can still turn give a signal. So what counts is the *slope* of the curve, and it is
+# steep in weak fields only. The scanner makes a field that vanishes in one point, the *field-free point*, and
+# grows with the distance from it, by so many tesla a metre: the *gradient*. It turns the slope over the field
+# into a slope over the distance. This is the point spread function: it says how wide a single point looks.
 #
 # Its full width at half maximum (FWHM) is 4.16 times the field at which the Langevin curve bends, over the
-# gradient. 20 nm and 0.4 T/m give 21.5 mm: coarse. 25 nm and 1 T/m give 4.4 mm.
+# gradient. 20 nm and 0.4 T/m give 21.5 mm, which is coarse. 25 nm and 1 T/m give 4.4 mm.
+#
+# In two dimensions it is not round. A magnetisation that points along x can turn sideways as well, so the
+# function reaches farther in y. A coil along y sees the same, turned by 90°.
 
-distance = np.linspace(-0.025, 0.025, 501)  # m
+distance = np.linspace(-0.025, 0.025, 5001)  # m
+
 figure, (profile, plane) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 for some in (peng, scanner):
     gradient = abs(some.selection_field.gradient[0, 0, 0, 0])  # T/m along x
-    width = some.particle.resolution(gradient)
-    slope = np.gradient(magnetisation(some.particle, gradient * distance), distance)
-    profile.plot(1e3 * distance, slope / slope.max(), lw=1, label=f"{some.name}: {1e3 * width:.1f} mm")
-    print(f"{some.name}: FWHM {1e3 * width:.1f} mm, measured {1e3 * np.ptp(distance[2 * slope > slope.max()]):.1f} mm")
-profile.legend(fontsize="small", loc="lower center")
+    slope = np.gradient(magnetisation(some.particle, gradient * distance))
+    measured = np.ptp(distance[slope > slope.max() / 2])
+    print(
+        f"{some.name}: FWHM {1e3 * some.particle.resolution(gradient):.1f} mm, here {1e3 * measured:.1f} mm"
+    )
+    profile.plot(1e3 * distance, slope / slope.max(), lw=1, label=some.name)
+profile.legend(fontsize="small")
 profile.set(xlabel="distance in mm", ylabel="relative", title="along the gradient")
 
-# %%
-# In two dimensions the function is not round: the magnetisation along x can also turn sideways, so it reaches
-# farther across. A receive coil along y sees the same, turned by 90°.
-
-x, y = np.meshgrid(distance[::5], distance[::5])
-even, growth = scanner.particle.magnetisation(x**2 + y**2)  # 1 T/m: 1 mm is 1 mT
-spread_function = even + growth * x**2
-plane.imshow(spread_function, extent=(-25, 25, -25, 25), origin="lower", cmap="magma")
-plane.set(xlabel="x in mm", ylabel="y in mm", title="drive and coil along x")
-figure
+x, y = np.meshgrid(distance[::50], distance[::50])
+even, growth = scanner.particle.magnetisation(x**2 + y**2)  # at 1 T/m, 1 mm is 1 mT
+plane.set(xlabel="x in mm", ylabel="y in mm", title=f"{scanner.name}, coil along x")
+plane.pcolormesh(1e3 * x, 1e3 * y, even + growth * x**2, cmap="magma")
+plane.set_aspect("equal")
 
 # %%
 # Fields
 # ------
-# The point without field must move, or there is no signal: a coil feels only what changes. Two *drive fields*,
-# along x and y, swing at almost the same frequency, 24.5 and 26.0 kHz. They move the *field-free point* along a
-# Lissajous figure. It closes after 0.65 ms: one *period* of the scan, 1632 samples.
+# A coil feels only what changes, so the field-free point has to move. Two *drive fields*, along x and y,
+# swing with almost the same frequency, 24.5 and 26.0 kHz. Together with the static field they lead the point
+# along a Lissajous figure. It closes after 0.65 ms: this is one *period* of the scan, 1632 samples.
 
 times = np.arange(scanner.samples) / scanner.receiver.sampling_rate
 drive = scanner.drive_field.field(times)  # (samples, 2), T
-gradient = scanner.selection_field.gradient[0, 0, :2, :2]
-point = -np.linalg.solve(gradient, drive.T).T  # where gradient · r + drive = 0, in m
+gradient = scanner.selection_field.gradient[0, 0, :2, :2]  # T/m
+point = -np.linalg.solve(gradient, drive.T).T  # where gradient · r + drive = 0; (samples, 2), m
 
-figure, (waves, path) = plt.subplots(
-    1, 2, figsize=(8, 3.2), width_ratios=(3, 2), layout="constrained"
+figure, (static, waves, path) = plt.subplots(
+    1, 3, figsize=(10, 3), width_ratios=(2, 3, 2), layout="constrained"
 )
+places = np.stack(np.meshgrid(np.linspace(-12, 12, 9), np.linspace(-12, 12, 9)), axis=-1)  # mm
+arrows = places @ gradient.T  # mT
+static.quiver(places[..., 0], places[..., 1], arrows[..., 0], arrows[..., 1], pivot="mid")
+static.set(xlabel="x in mm", ylabel="y in mm", title="static field", aspect="equal")
+waves.set(xlabel="time in µs", ylabel="field in mT", title="drive fields", xlim=(0, 653))
 for axis, values in zip("xy", drive.T, strict=True):
     waves.plot(1e6 * times, 1e3 * values, lw=0.7, label=f"along {axis}")
 waves.legend(fontsize="small", loc="upper right")
-waves.set(xlabel="time in µs", ylabel="drive field in mT", title="drive field", xlim=(0, 653))
 path.plot(*1e3 * point.T, lw=0.6)
 path.plot(*1e3 * point[0], "o", ms=4)
 _ = path.set(xlabel="x in mm", ylabel="y in mm", title="path of the field-free point", aspect="equal")
@@ -120,8 +124,8 @@ _ = path.set(xlabel="x in mm", ylabel="y in mm", title="path of the field-free p
 # %%
 # The signal of one point
 # -----------------------
-# Now we put tracer into a single voxel. ``Signals`` knows scanner and grid and gives the voltage in each receive
-# coil. Whenever the field-free point passes the tracer, the particles turn over and the coils feel it.
+# Now we put tracer into a single voxel. ``Signals`` gives the voltage in each receive coil. Whenever the
+# field-free point passes near the tracer, the particles turn over, and the coils feel it.
 
 from mpikit.simulate import Signals, make_phantom
 
@@ -130,15 +134,15 @@ grid = scanner.phantom.grid()  # 48 x 48 voxels of 0.5 mm
 place = (0.005, -0.003, 0.0)  # m
 dose = 0.1  # mol of iron in a litre
 spot = make_phantom("point", grid, concentration=dose, count=1, rng=rng, centre=place)
-voltage = Signals(scanner, grid).of(spot)[0, 0]  # of one phantom and one period: (coils, samples), V
+voltage = Signals(scanner, grid).of(spot)[0, 0]  # of one phantom in one period: (coils, samples), V
 
-figure, (near, seen) = plt.subplots(2, 1, figsize=(7, 4), sharex=True, layout="constrained")
+figure, (near, seen) = plt.subplots(2, 1, figsize=(8, 4), sharex=True, layout="constrained")
+near.set(ylabel="mm", title="distance from the field-free point to the tracer")
 near.plot(1e6 * times, 1e3 * np.hypot(*(point - place[:2]).T), "k", lw=0.7)
-near.set(ylabel="distance in mm", title="from the field-free point to the tracer")
-for channel, values in enumerate(voltage):
-    seen.plot(1e6 * times, 1e6 * values, lw=0.7, label=f"coil along {'xy'[channel]}")
-seen.legend(fontsize="small", loc="upper right")
-_ = seen.set(xlabel="time in µs", ylabel="voltage in µV", title="signal", xlim=(0, 653))
+seen.set(xlabel="time in µs", ylabel="µV", title="signal", xlim=(0, 653))
+for axis, values in zip("xy", voltage, strict=True):
+    seen.plot(1e6 * times, 1e6 * values, lw=0.7, label=f"coil along {axis}")
+_ = seen.legend(fontsize="small", loc="upper right")
 
 # %%
 # The signal of a phantom
@@ -148,203 +152,198 @@ _ = seen.set(xlabel="time in µs", ylabel="voltage in µV", title="signal", xlim
 smile = make_phantom("smile", grid, concentration=dose, count=1, rng=rng)
 clean = Signals(scanner, grid).of(smile)[0, 0]
 
-figure, (image, seen) = plt.subplots(
-    1, 2, figsize=(8, 2.8), width_ratios=(1, 2), layout="constrained"
-)
+figure, (image, seen) = plt.subplots(1, 2, figsize=(8, 2.8), width_ratios=(1, 2), layout="constrained")
 image.imshow(smile.images[0, 0], origin="lower", extent=(-12, 12, -12, 12))
-image.set(xlabel="x in mm", ylabel="y in mm", title="smile")
+image.set(xlabel="x in mm", ylabel="y in mm", title="phantom")
+seen.set(xlabel="time in µs", ylabel="mV", title="signal", xlim=(0, 653))
 for values in clean:
     seen.plot(1e6 * times, 1e3 * values, lw=0.6)
-_ = seen.set(xlabel="time in µs", ylabel="voltage in mV", title="signal", xlim=(0, 653))
 
 # %%
-# mpikit has two ways to form this sum. The *direct* form adds up voxel by voxel. The *x-space* form convolves the
-# phantom with the point spread function and follows the field-free point through the result, times its speed.
-# They are written apart from each other, and they agree:
+# mpikit has two ways to form this sum. The *direct* form adds up voxel by voxel. The *x-space* form convolves
+# the phantom with the point spread function. Then it follows the field-free point through the result, and
+# takes it times the speed. The two are written apart from each other, and they agree:
 
 for some in (scanner, peng):
-    box = some.phantom.grid()
-    same = make_phantom("smile", box, concentration=dose, count=1, rng=rng)
-    direct = Signals(some, box, form="direct").of(same)
-    x_space = Signals(some, box, form="x-space").of(same)
-    print(f"{some.name}: largest difference {np.max(np.abs(x_space - direct)) / np.max(np.abs(direct)):.0e} of the peak")
+    same = make_phantom("smile", some.phantom.grid(), concentration=dose, count=1, rng=rng)
+    direct, x_space = (Signals(some, same.grid, form=form).of(same) for form in ("direct", "x-space"))
+    difference = np.max(np.abs(x_space - direct)) / np.max(np.abs(direct))
+    taken = Signals(some, same.grid).forms[0]
+    print(f"{some.name}: they differ by {difference:.0e} of the peak; the faster one is {taken}")
 
 # %%
-# ``auto``, the default, takes whatever costs less. A wide point spread function needs few places to describe it:
-# with ``peng2023`` the x-space form is a hundred times faster.
-
-print("auto takes", *Signals(scanner, grid).forms, "for", scanner.name)
-print("auto takes", *Signals(peng, peng.phantom.grid()).forms, "for", peng.name)
-
-# %%
+# If you do not say which, the faster one is taken. A wide point spread function is known everywhere from few
+# places. That is why the x-space form wins for ``peng2023``, by a factor of about fifty.
+#
 # The spectrum
 # ------------
-# Particles answer to a sine with a distorted sine. So the spectrum holds multiples of the drive frequencies, the
-# *harmonics*, and with two drive frequencies sums and differences of such multiples as well. They make the bunches
-# of lines. Odd harmonics are strong where the object is symmetric; even ones show that it is not.
+# Particles answer to a sine with a distorted sine. So the spectrum holds multiples of the drive frequencies,
+# the *harmonics*. With two drive frequencies there are sums and differences of them as well, which stand in
+# bunches. Odd orders are strong. Even orders come from objects that look different upside down, as the smile.
 
 frequencies = np.fft.rfftfreq(scanner.samples, 1 / scanner.receiver.sampling_rate)  # Hz
 
 
-def amplitudes(signal):
-    """Return the amplitude of each line, V."""
-    return 2 / signal.shape[-1] * np.abs(np.fft.rfft(signal, axis=-1))
-
-
-def spectrum(axes, signal, **style):
-    """Draw the amplitudes of the lines up to 400 kHz, in µV."""
-    axes.semilogy(frequencies / 1e3, 1e6 * amplitudes(signal), **style)
+def draw_spectrum(axes, signal, **style):
+    """Draw the amplitudes of the lines up to 400 kHz."""
+    amplitudes = 2 / len(signal) * np.abs(np.fft.rfft(signal))
+    axes.semilogy(frequencies / 1e3, 1e6 * amplitudes, **style)
     axes.set(xlabel="frequency in kHz", ylabel="amplitude in µV", xlim=(0, 400))
 
 
 figure, axes = plt.subplots(figsize=(8, 2.8), layout="constrained")
-spectrum(axes, clean[0], lw=0.6)
-for order in range(1, 16):
-    axes.axvline(order * scanner.drive_field.frequencies[0, 0] / 1e3, color="k", lw=0.3, ls=":")
-_ = axes.set(ylim=(1e-4, 1e4), title="coil along x; dotted: multiples of 24.5 kHz")
+draw_spectrum(axes, clean[0], lw=0.6)
+axes.set(ylim=(1e-4, 1e4), title="coil along x; dotted: multiples of 24.5 kHz")
+for order in range(1, 17):
+    axes.axvline(order * scanner.drive_field.frequencies[0, 0] / 1e3, color="k", lw=0.4, ls=":")
 
 # %%
 # Relaxation
 # ----------
-# Cosines are even in time: the fields run backwards as they ran forwards. Particles that follow at once do the
-# same, so their signal is exactly *odd* in time. Its spectrum is imaginary. Half of the noise can be told from
-# that alone.
+# The drive fields are cosines, so each period runs backwards as it ran forwards. Particles that follow at
+# once do the same. Their signal is then exactly *odd* in time, and its spectrum is imaginary. What is even in
+# time can only be noise.
 #
-# Real particles lag behind. mpikit takes a lag of a few microseconds as a low-pass filter with the relaxation time
-# τ (Debye). It turns each line of the spectrum by an angle that depends on the frequency alone, and not on the
-# object. So the symmetry is not lost: it is turned.
+# Real particles lag behind by some microseconds. mpikit takes this for a low-pass filter with the relaxation
+# time τ (Debye). It turns each line of the spectrum by an angle that depends on the frequency, and not on the
+# object. So the symmetry is not lost. It is turned, by an angle that can be measured.
 
 late = preset("openmpi-2d", ["particle.relaxation_time=2e-6"])
 delayed = Signals(late, grid).of(smile)[0, 0]
 
-
-def share_of_even(signal):
-    """Return the rms of the part that is even in time, as a share of the whole."""
-    backwards = np.roll(signal[..., ::-1], 1, axis=-1)
-    return np.std(signal + backwards) / 2 / np.std(signal)
-
-
-print(f"even part: {share_of_even(clean):.0e} without relaxation, {share_of_even(delayed):.2f} with τ = 2 µs")
-
-figure, (before, after) = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
-for axes, signal, title in ((before, clean, "at once"), (after, delayed, "τ = 2 µs")):
+figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
+for axes, some, signal in zip(panels, (scanner, late), (clean, delayed), strict=True):
+    backwards = np.roll(signal[:, ::-1], 1, axis=-1)
+    even = np.std(signal + backwards) / 2 / np.std(signal)
+    microseconds = 1e6 * some.particle.relaxation_time
+    print(f"τ = {microseconds:g} µs: the part that is even in time has {even:.1g} of the rms")
     lines = np.fft.rfft(signal[0])
     strong = np.abs(lines) > 1e-3 * np.abs(lines).max()
-    angle = np.degrees(np.angle(1j * lines)) % 180  # from the imaginary axis, either way
-    axes.plot(frequencies[strong] / 1e3, (angle[strong] + 90) % 180 - 90, ".", ms=3, label="lines of the signal")
-    axes.set(xlabel="frequency in kHz", title=title, xlim=(0, 400), ylim=(-90, 90))
-debye = np.degrees(np.angle(late.particle.relaxation(frequencies)))
-after.plot(frequencies / 1e3, debye, "k", lw=0.6, label="Debye filter")
-before.set(ylabel="angle to the imaginary axis in °")
-_ = after.legend(fontsize="small", loc="upper right")
+    angle = np.degrees(np.angle(lines[strong] / 1j)) + 90  # 90 where a line is imaginary and positive
+    axes.plot(frequencies[strong] / 1e3, angle % 180 - 90, ".", ms=3, label="lines of the signal")
+    debye = np.degrees(np.angle(some.particle.relaxation(frequencies)))
+    axes.plot(frequencies / 1e3, debye, "k", lw=0.6, label="Debye filter")
+    axes.set(xlabel="frequency in kHz", title=f"τ = {microseconds:g} µs", xlim=(0, 400), ylim=(-90, 90))
+panels[0].set_ylabel("angle to the imaginary axis, °")
+for axes in panels:
+    axes.legend(fontsize="small", loc="upper right")
 
 # %%
 # The receive chain
 # -----------------
-# A receive coil feels the drive field too, and much more than the particles. Here the *feed-through* is some
-# hundred times the signal. A *notch* takes the drive frequencies away, and weakens what lies beside them. The
-# *ADC* turns volts into whole numbers. It must be set for the largest voltage, so without the notch its steps are
-# far too coarse for the particles.
+# The receive coils feel the drive fields too, hundreds of times stronger than the particles. This is the
+# *feed-through*. A *notch* filter takes the drive frequencies away, and weakens what is beside them. The
+# *ADC* turns volts into whole numbers. Its range has to hold the largest voltage. So without the notch its
+# steps are too coarse for the particles.
 #
-# Each step is an entry of the preset. Here we set them one by one.
+# Each of these is an entry of the preset, which we change. The second argument of ``preset`` is what
+# ``mpikit simulate --param`` takes.
 
 from mpikit.simulate import simulate_scan
 
-feed_through = "receiver.feed_through=[[1e-4, 2e-5], [2e-5, 1e-4]]"  # m², for each coil and drive field
-coarse = preset("openmpi-2d", [feed_through, "receiver.adc={bits=12, full_scale=0.4}"])
-fine = preset(
-    "openmpi-2d", [feed_through, "receiver.notch={quality=5}", "receiver.adc={bits=12, full_scale=0.02}"]
-)
+feed_through = "receiver.feed_through=[[1e-3, 2e-4], [2e-4, 1e-3]]"  # m², from both drive fields to each coil
+notch = "receiver.notch={quality=5}"
+chains = {
+    "no notch, ±4 V": [feed_through, "receiver.adc={bits=12, full_scale=4}"],
+    "notch, ±20 mV": [feed_through, notch, "receiver.adc={bits=12, full_scale=0.02}"],
+}
 
-figure, panels = plt.subplots(2, 2, figsize=(8, 4.6), layout="constrained")
-for (lines, samples), some, title in zip(panels, (coarse, fine), ("no notch", "notch"), strict=True):
+figure, panels = plt.subplots(2, 2, figsize=(9, 5), sharex="col", layout="constrained")
+for (spectra, samples), (name, changes) in zip(panels, chains.items(), strict=True):
+    some = preset("openmpi-2d", changes)
     signals = Signals(some, grid)
-    arriving = signals.of(smile)[0, 0]
-    spectrum(lines, arriving[0] + signals.empty()[0, 0], lw=0.5, label="with feed-through")
-    spectrum(lines, arriving[0], lw=0.5, label="particles")
-    lines.set(title=f"{title}: coil along x", ylim=(1e-4, 1e6))
+    particles, empty = signals.of(smile)[0, 0], signals.empty()[0]
+    draw_spectrum(spectra, (particles + empty)[0], lw=0.6, label="all that arrives")
+    draw_spectrum(spectra, particles[0], lw=0.6, label="particles")
+    spectra.set(title=f"{name}: at the ADC", ylim=(1e-4, 1e8))
+    spectra.legend(fontsize="small")
     scan, _ = simulate_scan(some, smile, frames=1, background_frames=1, rng=rng)
-    converted = scan.signal[0, 0] - scan.background[0, 0]  # less the empty scanner
-    samples.plot(1e6 * times, 1e3 * converted[0], lw=0.6)
-    samples.set(xlim=(100, 200), xlabel="time in µs", ylabel="mV", title="behind the ADC, less empty frame")
-    error = np.std(converted - arriving) / np.std(arriving)
-    print(f"{title}: rounding is {100 * error:.2f} % of the particle signal")
-panels[0, 0].legend(fontsize="small")
-for axes in panels[0]:
-    axes.set_xlabel("")
+    read_out = scan.signal[0, 0] - scan.background[0, 0]  # less the empty scanner
+    samples.plot(1e6 * times, 1e3 * read_out[0], lw=0.7)
+    samples.set(
+        xlim=(100, 200), xlabel="time in µs", ylabel="mV", title=f"{name}: behind it, less empty scan"
+    )
+    rounding = np.std(read_out - particles) / np.std(particles)
+    print(f"{name}: rounding makes {100 * rounding:.1f} % of the particle signal")
 
 # %%
-# This feed-through is a pure sine, so the notch takes all of it. In a real scanner the amplifier adds harmonics of
-# its own. They are below, under the name of background.
+# This feed-through is a pure sine, so the notch takes all of it. In a real scanner the amplifiers add
+# harmonics of their own. We come to them now.
 #
 # Noise
 # -----
-# Noise comes in after the receive chain and before the ADC. There are several models, and they add up. Three of
-# them: *gaussian* is thermal noise, alike on all lines. *harmonic* sits on the lines of the signal, in proportion
-# to them. *background* is what an empty scanner shows: harmonics of the drive field, the same in every frame, but
-# for a slow drift.
+# Noise comes after the receive chain and before the ADC. There are several models, and they add up. Three of
+# them: *gaussian* is thermal noise, alike on all lines. *harmonic* is on the lines of the signal, in
+# proportion to them. *background* is what an empty scanner shows: harmonics of the drive fields, the same in
+# all frames but for a slow drift. A *frame* is what belongs to one image, here one period.
 
 from mpikit.plugins import parse_noise
 
 models = ("gaussian:snr_db=10", "harmonic:sir_db=10", "background:sbr_db=10")
-figure, panels = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout="constrained")
+
+figure, panels = plt.subplots(1, 3, figsize=(10, 2.8), sharey=True, layout="constrained")
 for axes, model in zip(panels, models, strict=True):
     scan, exact = simulate_scan(scanner, smile, frames=20, noise=[parse_noise(model)], rng=rng)
-    noise = scan.signal - exact  # (frames, periods, coils, samples)
-    spectrum(axes, clean[0], lw=0.5, color="0.7")
-    spectrum(axes, noise[0, 0, 0], lw=0.5, color="C3")
-    axes.set(title=model, ylim=(1e-2, 1e4))
-    print(f"{model}: {1e3 * noise.std():.2f} mV rms, and {1e3 * noise.mean(axis=0).std():.2f} mV in the mean of 20 frames")
-for axes in panels[1:]:
-    axes.set_ylabel("")
+    noise = scan.signal - exact  # (frames, periods, coils, samples), V
+    each, mean = 1e3 * noise.std(), 1e3 * noise.mean(axis=0).std()
+    print(f"{model}: {each:.2f} mV in a frame, {mean:.2f} mV in the mean of 20 frames")
+    draw_spectrum(axes, exact[0, 0, 0], lw=0.6, color="0.7", label="signal")
+    draw_spectrum(axes, noise[0, 0, 0], lw=0.6, color="C3", label="noise")
+    axes.set(title=model, ylim=(1e-2, 1e5))
+    axes.label_outer()
+for axes in panels:
+    axes.legend(fontsize="small", ncols=2, loc="upper right")
 
 # %%
-# The mean of 20 frames lowers what is drawn anew in each frame by √20. The background stays: subtract empty frames
-# for that.
+# A mean over 20 frames lowers noise by √20 if each frame has a draw of its own. The background stays. It goes
+# away when frames of the empty scanner are subtracted.
 #
-# A file, and its calibration
-# ---------------------------
-# The same goes into a file with ``simulate_file``: noise, empty frames, and how all of it was made. The command
-# ``mpikit simulate openmpi-2d --phantom smile --noise ... -o scan.mdf`` does this too. ``clean`` writes the
-# particle signal into a file of its own, to judge results by.
+# A file, and a calibration
+# -------------------------
+# ``simulate_file`` writes a scan with noise and empty frames, and how it was made. So does the command
+# ``mpikit simulate openmpi-2d --phantom smile --noise gaussian:snr_db=15 -o scan.mdf``. The file named by
+# ``clean`` gets the particle signal alone, to judge results by.
 
 from pathlib import Path
 
 import mdf
-from mpikit.simulate.files import How, simulate_calibration_file, simulate_file
+from mpikit.simulate import How, simulate_calibration_file, simulate_file
 
 folder = Path("simulated-scan")
 folder.mkdir(exist_ok=True)
 how = How(seed=1, overwrite=True)
+
+noise = ["gaussian:level=channel,snr_db=15", "background:sbr_db=10"]
+clean_file = folder / "scan.clean.mdf"
 made = simulate_file(
-    scanner,
-    folder / "scan.mdf",
-    phantom=smile,
-    frames=10,
-    noise=["gaussian:level=channel,snr_db=15", "background:sbr_db=10"],
-    clean=folder / "scan.clean.mdf",
-    how=how,
+    scanner, folder / "scan.mdf", phantom=smile, frames=10, noise=noise, clean=clean_file, how=how
 )
-print(f"{made.path}: {made.frames} frames + {made.background_frames} empty, SNR {made.snr_db:.1f} dB")
+print(f"{made.path}: {made.frames} frames and {made.background_frames} empty ones, SNR {made.snr_db:.1f} dB")
 
 # %%
-# To get an image from a scan, one needs the signal of a small sample at every place of a grid: the *calibration*,
-# or system matrix. In a real scanner a robot moves the sample for hours. Each row belongs to one frequency, and
-# shows where in space this frequency comes from. Low orders are smooth, high ones have many stripes.
+# To make an image of a scan one has to know the signal of a small sample at every place. This is the
+# *calibration*, or system matrix. In a real scanner a robot moves the sample about for hours. Each row
+# belongs to one frequency and shows which places give it. High orders have fine stripes: they hold the
+# details of an image.
 
-simulate_calibration_file(scanner, folder / "system-matrix.mdf", grid=scanner.calibration.grid(), how=how)
+grid = scanner.calibration.grid()  # 19 x 19 places, wider than the path of the field-free point
+simulate_calibration_file(scanner, folder / "system-matrix.mdf", grid=grid, how=how)
 
+orders = {"2 fx": (2, 0), "3 fx": (3, 0), "fx + 2 fy": (1, 2), "7 fx": (7, 0)}
+chosen = [
+    (0, 0, 16 * x + 17 * y) for x, y in orders.values()
+]  # period, coil, line; fx is line 16, fy line 17
 with mdf.open(folder / "system-matrix.mdf") as file:
-    shape = file.grid.shape[1:]
-    chosen = [(0, 0, 2 * 16), (0, 0, 3 * 16), (0, 0, 3 * 16 + 2), (0, 0, 7 * 16)]  # period, coil, line
     rows = file.system_matrix.rows(chosen)
-    ratio = file.system_matrix.snr
+    ratios = [file.system_matrix.snr[row] for row in chosen]
 
-figure, panels = plt.subplots(1, len(chosen), figsize=(9, 2.6), layout="constrained")
-for axes, index, row in zip(panels, chosen, rows, strict=True):
-    axes.imshow(row.imag.reshape(shape), origin="lower", extent=(-19, 19, -19, 19), cmap="RdBu")
-    axes.set(title=f"{frequencies[index[2]] / 1e3:.1f} kHz, SNR {ratio[index]:.0f}", xlabel="x in mm")
+figure, panels = plt.subplots(1, 4, figsize=(10, 3.2), sharey=True, layout="constrained")
+for axes, name, row, ratio in zip(panels, orders, rows.imag, ratios, strict=True):
+    image = row.reshape(grid.shape)[0]
+    highest = np.max(np.abs(image))
+    axes.set(title=f"{name}, SNR {ratio:.0f}", xlabel="x in mm")
+    axes.imshow(image, origin="lower", extent=(-19, 19, -19, 19), cmap="RdBu", vmin=-highest, vmax=highest)
 
 # %%
-# Scan and calibration are what :ref:`sphx_glr_auto_tutorials_plot_first_image.py` turns into an image. How each
-# step is computed, and what is left out, is in the page :doc:`/explanation/simulation`.
+# :doc:`/auto_tutorials/plot_first_image` turns a scan and a calibration into an image.
+# :doc:`/explanation/simulation` says how each step is computed, and what is left out.

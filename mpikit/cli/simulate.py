@@ -189,18 +189,29 @@ def _scans(
 ) -> list[Simulated]:
     from mpikit.simulate.files import simulate_file
     from mpikit.simulate.parts import simulate_splits
-    from mpikit.simulate.request import requested, requested_splits
+    from mpikit.simulate.request import recipe, requested, requested_splits
 
+    told = recipe(preset, subject)
     of_a_file: dict[str, Any] = {"periods": periods, "background_frames": background_frames}
     if split is not None:
         _refuse(of_a_file | {"clean": clean}, "a data set of several files")
         counts = _read_split(split)
         digits = requested_splits(preset, subject, counts, seed=how.seed)
         names = _SETS if len(counts) == 3 else (_SETS[0], _SETS[2])
-        return simulate_splits(preset, output, list(zip(names, digits, strict=True)), noise=noise, how=how)
+        return simulate_splits(
+            preset, output, list(zip(names, digits, strict=True)), noise=noise, recipe=told, how=how
+        )
     phantom, frames = requested(preset, subject, seed=how.seed)
     made = simulate_file(
-        preset, output, phantom=phantom, frames=frames, noise=noise, clean=clean, how=how, **of_a_file
+        preset,
+        output,
+        phantom=phantom,
+        frames=frames,
+        noise=noise,
+        clean=clean,
+        recipe=told,
+        how=how,
+        **of_a_file,
     )
     return [made]
 

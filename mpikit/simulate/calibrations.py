@@ -268,7 +268,8 @@ class SignalToNoise:
 
     def add_places(self, spectra: NDArray[np.complexfloating]) -> None:
         """Take the frames (n, J, C, K) of some places."""
-        self._strength = self._strength + np.abs(spectra - self._background / self._empty).sum(axis=0)
+        mean = (self._background / self._empty).astype(spectra.dtype)
+        self._strength = self._strength + np.abs(spectra - mean).sum(axis=0, dtype=float)
         self._places += len(spectra)
 
     def ratio(self) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,27 @@ from mpikit.simulate.scans import Simulation
 SOURCES = "/_mpikit/sources"  # (N,): frames with the same number show the same picture
 
 
-def history(preset: Preset, plan: Simulation | CalibrationRun, noise: Sequence[str], seed: int) -> str:
-    """Return the history of a simulated file: all that it takes to make it again."""
+def history(
+    plan: Simulation | CalibrationRun,
+    noise: Sequence[str],
+    seed: int,
+    *,
+    inputs: Sequence[Path] = (),
+    **more: Any,
+) -> str:
+    """Return the history of a simulated file: all that it takes to make it again.
+
+    Parameters
+    ----------
+    plan : Simulation or CalibrationRun
+    noise : sequence of str
+    seed : int
+    inputs : sequence of Path
+        Files that the phantom comes from.
+    **more
+        Further options, by name.
+    """
+    preset = plan.preset
     options: dict[str, Any] = {"preset": preset.name, "table": preset.table, "noise": list(noise)}
     grid = plan.grid if isinstance(plan, CalibrationRun) else plan.phantom.grid
     options["grid"] = {
@@ -36,7 +56,9 @@ def history(preset: Preset, plan: Simulation | CalibrationRun, noise: Sequence[s
         options |= {"background_frames": plan.background_frames, "form": plan.signals.forms}
     else:
         options["calibration"] = True
-    record = run_record("simulate", inputs=[], options=options, seed=seed, steps=electronic_steps(preset))
+    record = run_record(
+        "simulate", inputs=inputs, options=options | more, seed=seed, steps=electronic_steps(preset)
+    )
     return append_history(None, record)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +34,9 @@ from mpikit.simulate.contents import (
 from mpikit.simulate.particles import LITRES
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
+from mpikit.simulate.request import Recipe
 from mpikit.simulate.resources import check_disk, check_memory
-from mpikit.simulate.scans import Block, Simulation
+from mpikit.simulate.scans import Block, Session, Simulation
 from mpikit.simulate.workers import in_order
 
 CALIBRATION_NOISE = "gaussian:level=channel,snr_db=40"
@@ -109,7 +110,7 @@ def simulate_file(
     background_frames: int | None = None,
     noise: Sequence[str] = (),
     clean: Path | None = None,
-    user: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
     how: How | None = None,
 ) -> Simulated:
     """Simulate a scan and write it to an MDF file.
@@ -130,8 +131,8 @@ def simulate_file(
     clean : Path or None
         Also write the particle signal alone, without noise and feed-through, with the phantom under
         ``/_truth``. For evaluation only.
-    user : mapping
-        More values of our own for the file, by path.
+    recipe : Recipe or None
+        What the file says about the phantom.
     how : How
 
     Raises
@@ -150,8 +151,7 @@ def simulate_file(
         background_frames=preset.background_frames if background_frames is None else background_frames,
         noise=[parse_noise(spec) for spec in noise],
         rng=rng,
-        shared=None if how.session is None else np.random.default_rng((how.session, 2)),
-        first_frame=how.first_frame,
+        session=None if how.session is None else Session(how.session, how.first_frame),
         tell=how.tell,
     )
     header = simulation.header()
@@ -159,11 +159,14 @@ def simulate_file(
     _check_room(made, clean, phantom)
     if how.dry_run:
         return made
-    said = history(preset, simulation, noise, how.seed)
+    recipe = recipe or Recipe()
+    session = {"session": how.session, "first_frame": how.first_frame}
+    told = {**recipe.options, **(session if how.session is not None else {})}
+    said = history(simulation, noise, how.seed, inputs=recipe.inputs, **told)
     contents = words(preset, f"{phantom.name} phantom", simulation.signals.forms) | tracer(
         preset, *dose(phantom)
     )
-    own: dict[str, Any] = {HISTORY: said, REPEATS: header.repeats, SOURCES: phantom.sources, **(user or {})}
+    own: dict[str, Any] = {HISTORY: said, REPEATS: header.repeats, SOURCES: phantom.sources, **recipe.values}
     with ExitStack() as files:
         noisy = _create(
             files,
@@ -243,7 +246,7 @@ def simulate_calibration_file(
     contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
     contents |= tracer(preset, run.concentration, float(np.prod(grid.spacing)) * LITRES)
     contents |= electronics(run.acquisition, digitised=False) | calibration_contents(header, grid)
-    user = {HISTORY: history(preset, run, noise, how.seed), REPEATS: "none"}
+    user = {HISTORY: history(run, noise, how.seed), REPEATS: "none"}
     total = len(run.foreground) + len(run.background)
     with mdf.create(path, contents, num_frames=total, user=user, overwrite=how.overwrite) as out:
         _write_calibration(run, out, how)
@@ -324,27 +327,39 @@ def _tell_of_clipping(share: float, how: How) -> None:
         how.tell(Warned(f"the ADC clipped {share:.2%} of the samples: raise receiver.adc.full_scale"))
 
 
+@dataclass(frozen=True)
+class _Spectra:
+    """The blocks of a calibration as they are stored."""
+
+    run: CalibrationRun
+
+    @property
+    def blocks(self) -> int:
+        return self.run.blocks
+
+    def draw(self, index: int, /) -> tuple[NDArray[np.complex64], float]:
+        """Return the spectra (n, J, C, K) of one block, and the share of its samples that were clipped."""
+        acquired = self.run.draw(index)
+        spectra = np.fft.rfft(acquired.volts.astype(float), axis=-1)
+        return spectra.astype(np.complex64), acquired.clipped
+
+
 def _write_calibration(run: CalibrationRun, out: mdf.Writer, how: How) -> None:
     """Write spectra in pieces, and then the signal-to-noise ratio, for which the empty frames come first."""
-    ratio = SignalToNoise()
+    ratio, plan = SignalToNoise(), _Spectra(run)
     for index in range(run.filled_blocks, run.blocks):
-        ratio.add_background(_spectra(run.draw(index).volts))
+        ratio.add_background(plan.draw(index)[0])
     held: list[NDArray[np.complex64]] = []
     clipped = 0.0
-    with in_order(run, workers=how.workers, scheduler=how.scheduler) as blocks:
-        for index, block in enumerate(blocks, start=1):
-            spectra = _spectra(block.volts)
+    with in_order(plan, workers=how.workers, scheduler=how.scheduler) as blocks:
+        for index, (spectra, share) in enumerate(blocks, start=1):
             if index <= run.filled_blocks:
                 ratio.add_places(spectra)
             held.append(spectra)
-            clipped += block.clipped / run.blocks
+            clipped += share / run.blocks
             if sum(each.nbytes for each in held) >= _HELD or index == run.blocks:
                 out.append(np.concatenate(held))
                 held.clear()
             how.tell(Step(index, run.blocks))
     _tell_of_clipping(clipped, how)
     out.update("/calibration/snr", ratio.ratio())
-
-
-def _spectra(volts: NDArray[np.float32]) -> NDArray[np.complex64]:
-    return np.fft.rfft(volts.astype(float), axis=-1).astype(np.complex64)

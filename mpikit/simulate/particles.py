@@ -175,8 +175,8 @@ class Particle:
     def magnetisation(self, square: Floats) -> tuple[Floats, Floats]:
         """Return the two even functions that give mean magnetisation and its change with the field.
 
-        M/Ms = a B and d(M/Ms)/dB = a 1 + b B Bᵀ, where a = L(|B|/B_sat)/|B| and b = (da/d|B|)/|B|, each the
-        mean over the sizes.
+        With the magnitude B of the field, M/Ms = a **B** and d(M/Ms)/d **B** = a 1 + b **B** **B**ᵀ, where
+        a = L(B/B_sat)/B and b = (da/dB)/B, each the mean over the sizes.
 
         Parameters
         ----------

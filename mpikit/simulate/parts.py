@@ -14,6 +14,7 @@ from mpikit.files import check_output
 from mpikit.simulate.files import How, Simulated, simulate_calibration_file, simulate_file
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Part, Preset
+from mpikit.simulate.request import Recipe
 
 POSITIONS = "/_mpikit/sample_positions"  # (N, 3), m
 CONCENTRATIONS = "/_mpikit/sample_concentrations"  # (N,), mol(Fe)/L
@@ -64,6 +65,7 @@ def simulate_splits(
     splits: Sequence[tuple[str, Digits]],
     *,
     noise: Sequence[str] = (),
+    recipe: Recipe | None = None,
     how: How | None = None,
 ) -> list[Simulated]:
     """Simulate one file for each set of phantoms.
@@ -75,6 +77,8 @@ def simulate_splits(
     splits : sequence of (str, Digits)
         Name of each file, and what it shows.
     noise : sequence of str
+    recipe : Recipe or None
+        What the history says about the phantoms.
     how : How
 
     Raises
@@ -83,13 +87,17 @@ def simulate_splits(
         When a file cannot be written.
     """
     how = how or How()
+    counts = {"split": [digits.count for _, digits in splits]}
+    told = Recipe({**(recipe.options if recipe else {}), **counts}, recipe.inputs if recipe else ())
     paths = [folder / f"{name}.mdf" for name, _ in splits]
     _make_folder(folder, paths, overwrite=how.overwrite)
     done = []
     for index, (path, (name, digits)) in enumerate(zip(paths, splits, strict=True)):
         how.tell(Finding("part", name, f"== {name}"))
         own = replace(how, seed=_own_seed(how.seed, index))
-        done.append(simulate_file(preset, path, phantom=digits, frames=digits.count, noise=noise, how=own))
+        frames = digits.count
+        made = simulate_file(preset, path, phantom=digits, frames=frames, noise=noise, recipe=told, how=own)
+        done.append(made)
     return done
 
 
@@ -142,10 +150,11 @@ def _part(preset: Preset, part: Part, path: Path, noise: Sequence[str], how: How
     phantom = samples(preset, part)
     places = np.zeros((phantom.count, 3))
     places[:, 0] = np.tile(part.positions, len(part.concentrations))
-    known = {POSITIONS: places, CONCENTRATIONS: np.repeat(part.concentrations, len(part.positions))}
+    doses = np.repeat(part.concentrations, len(part.positions))
+    known = Recipe(values={POSITIONS: places, CONCENTRATIONS: doses})
     return simulate_file(
         scanner, path, phantom=phantom, frames=phantom.count, periods=part.periods, background_frames=0,
-        noise=noise, user=known, how=how,
+        noise=noise, recipe=known, how=how,
     )  # fmt: skip
 
 

@@ -338,7 +338,7 @@ def _check_third_harmonics(receiver: Receiver, drive_field: DriveField, samples:
         raise UsageError(
             f"a sampling rate of {receiver.sampling_rate:.10g} Hz does not hold the third harmonic of the "
             f"drive field, {line * spacing:.10g} Hz: no particle signal could be told from the excitation",
-            hint=f"raise the bandwidth to {(line + 1) * spacing:.10g} Hz or more",
+            hint=f"raise receiver.bandwidth to {(line + 1) * spacing:.10g} Hz or more",
         )
 
 
@@ -355,6 +355,6 @@ def _check_aliasing(receiver: Receiver, coil_voltage: Floats, samples: int) -> N
         f"a sampling rate of {receiver.sampling_rate:.10g} Hz is too low: the particle signal reaches up to "
         f"{highest * spacing:.10g} Hz, expected no more than {MOST_ALIASED:g} of its rms from "
         f"{receiver.bandwidth:.10g} Hz on",
-        hint=f"raise the bandwidth to {(highest + 1) * spacing:.10g} Hz or more, or form the voltage with an "
-        f"oversampling of {2 * highest // samples + 1} or more and decimate it",
+        hint=f"raise receiver.bandwidth to {(highest + 1) * spacing:.10g} Hz or more, or decimate: "
+        f"receiver.oversampling={2 * highest // samples + 1} or more",
     )

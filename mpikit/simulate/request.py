@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,26 @@ class Subject:
     frames: int | None = None
 
 
-def requested(preset: Preset, subject: Subject, *, seed: int) -> tuple[Phantom | Digits, int]:
+@dataclass(frozen=True)
+class Recipe:
+    """What a file says about its phantom.
+
+    Parameters
+    ----------
+    options : mapping
+        For the history.
+    inputs : tuple of Path
+        Files that it comes from.
+    values : mapping
+        Values of our own, by path.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[Path, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def requested(preset: Preset, subject: Subject, *, seed: int = 0) -> tuple[Phantom | Digits, int]:
     """Return the phantom that is asked for, and the number of frames N.
 
     Parameters
@@ -91,6 +111,26 @@ def requested(preset: Preset, subject: Subject, *, seed: int) -> tuple[Phantom |
         mnist=subject.mnist,
     )
     return phantom, frames
+
+
+def recipe(preset: Preset, subject: Subject) -> Recipe:
+    """Return what the history of a file says about its phantom.
+
+    Parameters
+    ----------
+    preset : Preset
+    subject : Subject
+    """
+    name = subject.phantom or preset.phantom_name
+    path = phantom_file(name)
+    files = [file for file in (path, subject.mnist) if file is not None and file.is_file()]
+    options = {
+        "phantom": name if path is None else path.name,
+        "mnist": None if subject.mnist is None else subject.mnist.name,
+        "centre": list(subject.centre),
+        "concentration": subject.concentration,
+    }
+    return Recipe(options, tuple(files))
 
 
 def requested_splits(preset: Preset, subject: Subject, counts: Sequence[int], *, seed: int) -> list[Digits]:

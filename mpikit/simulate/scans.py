@@ -45,6 +45,22 @@ class Block:
     noise_power: float
 
 
+@dataclass(frozen=True)
+class Session:
+    """Scans that were made one after the other.
+
+    Parameters
+    ----------
+    seed : int
+        Of what their noise has in common, such as the phases of a background.
+    first_frame : int
+        Place of the first frame of this scan among all of them.
+    """
+
+    seed: int
+    first_frame: int = 0
+
+
 class Simulation:
     """A scan that is about to be made.
 
@@ -61,11 +77,8 @@ class Simulation:
     noise : sequence of Noise
         Their draws are added.
     rng : numpy.random.Generator
-    shared : numpy.random.Generator or None
-        Fixes what the noise of all frames has in common, such as the phases of a background; None takes it
-        from ``rng``. Scans of one session have it in common, too.
-    first_frame : int
-        Place of the first frame in such a session.
+    session : Session or None
+        None: the scan stands by itself.
     form : {"auto", "x-space", "direct"}
         See `Signals`.
     tell : callable
@@ -86,8 +99,7 @@ class Simulation:
         background_frames: int = 0,
         noise: Sequence[Noise] = (),
         rng: np.random.Generator,
-        shared: np.random.Generator | None = None,
-        first_frame: int = 0,
+        session: Session | None = None,
         form: Form = "auto",
         tell: Callable[[Event], None] = silent,
     ) -> None:
@@ -106,9 +118,10 @@ class Simulation:
         self._empty = self._periods(self.signals.empty())
         self._one = self.signals.of(phantom.part(slice(0, 1)), tell=tell) if phantom.count == 1 else None
         together, apart = rng.spawn(2)
-        common = together if shared is None else shared
-        self.acquisition = Acquisition(preset, noise, periods=periods, power=self._power(), rng=common)
-        self._first_frame = first_frame
+        if session is not None:
+            together = np.random.default_rng((session.seed, 2))
+        self.acquisition = Acquisition(preset, noise, periods=periods, power=self._power(), rng=together)
+        self._first_frame = 0 if session is None else session.first_frame
         self._streams = streams(apart, self.blocks)
 
     @property

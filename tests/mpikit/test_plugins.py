@@ -133,7 +133,7 @@ class Loud:
 
 @pytest.mark.parametrize("where", ["beginning", "drawing", "shape"])
 def test_noise_that_fails_names_its_package(where, monkeypatch):
-    model = NoiseModel(name="loud", summary="Something", build=lambda options: Loud(where))
+    model = NoiseModel(name="loud", summary="Something", build=lambda _: Loud(where))
     offers = Registry(noise_models={"loud": [Offer(model, "loud", "mpi-loud")]})
     monkeypatch.setattr("mpikit.plugins.registry", lambda: offers)
     noise = parse_noise("loud")

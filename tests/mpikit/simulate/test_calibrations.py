@@ -105,11 +105,11 @@ def test_noise_of_a_calibration_refers_to_all_its_places(scanner, rng, monkeypat
     told = []
 
     class Noise:
-        def begin(self, *, power, rng, **_):
+        def begin(self, *, power, **_):
             told.append(power)
             return white
 
-        def __call__(self, clean, **_):
+        def __call__(self, *_, **__):
             raise AssertionError("the noise that was begun is drawn")
 
     monkeypatch.setattr("mpikit.simulate.calibrations._BLOCK", 3 * 2 * 1632)

@@ -89,12 +89,12 @@ class Session:
     def __init__(self, begun=None):
         self.begun = begun
 
-    def begin(self, *, power, samples, sampling_rate, drive_field, rng):
+    def begin(self, *, power, samples, sampling_rate, rng, **_):
         assert samples == 1632
         assert sampling_rate == 2.5e6
         return Session((power, rng.random()))
 
-    def __call__(self, clean, *, frame_index, sampling_rate, drive_field, rng):
+    def __call__(self, clean, *, rng, **_):
         power, number = self.begun
         return np.broadcast_to(power[:, None] + number + rng.normal(size=(len(clean), 1, 1, 1)), clean.shape)
 

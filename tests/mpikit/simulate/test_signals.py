@@ -285,7 +285,7 @@ def test_each_period_has_its_own_patch(scanner):
         np.testing.assert_allclose(found[:, period], signals(one, phantom), atol=1e-12 * largest(found))
     moved = Phantom(
         phantom.images,
-        Grid(phantom.grid.size, phantom.grid.field_of_view, phantom.grid.center + [5e-3, 0, 0]),
+        Grid(phantom.grid.size, phantom.grid.field_of_view, phantom.grid.center + np.array([5e-3, 0, 0])),
         "moved",
     )
     np.testing.assert_allclose(found[:, 0], signals(scanner, moved), atol=1e-12 * largest(found))
