@@ -2,9 +2,9 @@
 
     python tests/benchmarks/peng_rows.py [number of phantoms]
 
-SNR, RMSE, and SSIM and PSNR of images by x-space against those of the clean signals. The RMSE is of a data
-of 10,000 phantoms that is normalised by its largest amplitude; the paper’s own figures say that the mean
-of its signals is 0.2281. Its reconstruction is not described: samples slower than half the highest speed are
+SNR, RMSE, and SSIM and PSNR of images by x-space against those of the clean signals. The RMSE is that of a
+set of 10,000 phantoms, normalised by its largest amplitude; the figures of the paper say that the mean rms of
+its signals is 0.2281. Its reconstruction is not described: samples slower than half the highest speed are
 left out here, and 101 x 101 voxels are filled linearly.
 """
 

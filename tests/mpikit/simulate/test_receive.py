@@ -363,7 +363,7 @@ def test_a_signal_beyond_the_nyquist_frequency(drive_field):
     with pytest.raises(UsageError, match=r"rate of 470000 Hz .* reaches up to 300000 Hz") as caught:
         check_sampling(receiver_of(47), drive_field, voltage, samples=47)
     assert "bandwidth to 310000 Hz" in caught.value.hint
-    assert "oversampling of 2 " in caught.value.hint
+    assert "receiver.oversampling=2 " in caught.value.hint
     check_sampling(receiver_of(47, oversampling=2), drive_field, voltage, samples=47)
     again = strongest({7: 1.0, 30: 1.5e-3, 64: 0.5e-3}, 62 * 3)
     check_sampling(receiver_of(62), drive_field, again, samples=62)  # the bandwidth of the hint
