@@ -13,7 +13,7 @@ from mpikit.events import Event, Finding, silent
 from mpikit.figures import side_by_side
 from mpikit.files import check_output
 from mpikit.metrics import snr
-from mpikit.reconstruction import Result, reconstruct_file
+from mpikit.reconstruct import Result, reconstruct_file
 from mpikit.scan_file import read_scan
 from mpikit.simulate import preset
 from mpikit.simulate.files import How, simulate_calibration_file, simulate_file

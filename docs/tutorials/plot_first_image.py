@@ -74,7 +74,7 @@ if not FAST:
 # The same Kaczmarz reconstruction for each, with the same settings: ten sweeps, and a weight ``lambda_`` that
 # trades detail for noise. We take the first frame alone: a mean over frames would denoise as well.
 
-from mpikit.reconstruction import reconstruct_file
+from mpikit.reconstruct import reconstruct_file
 
 figure, panels = plt.subplots(1, len(denoised), figsize=(3 * len(denoised), 3), layout="constrained")
 for panel, (name, path) in zip(panels, denoised.items(), strict=True):

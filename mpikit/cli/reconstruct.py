@@ -10,7 +10,7 @@ import typer
 from mpikit.cli.sizes import read_extent, read_size
 
 if TYPE_CHECKING:
-    from mpikit.reconstruction import Result
+    from mpikit.reconstruct import Result
 
 Iterations = Annotated[
     int | None, typer.Option(min=1, help="kaczmarz: sweeps over all rows (10).", show_default=False)
@@ -95,7 +95,7 @@ def reconstruct(  # noqa: PLR0913
     mpikit reconstruct scan.mdf --system-matrix sm.mdf --iterations 5 --lambda 0.8
     """
     from mpikit.cli.console import listener, show_json
-    from mpikit.reconstruction import reconstruct_file
+    from mpikit.reconstruct import reconstruct_file
 
     options = {
         "iterations": iterations,

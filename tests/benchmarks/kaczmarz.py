@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from mpikit.reconstruction import absolute_lambda, kaczmarz
+from mpikit.reconstruct import absolute_lambda, kaczmarz
 
 
 def row_loop(matrix, data, lambda_, sweeps):

@@ -16,7 +16,7 @@ import numpy as np
 
 from mpikit.metrics import rmse, snr
 from mpikit.plugins import parse_noise
-from mpikit.reconstruction import trajectory, x_space
+from mpikit.reconstruct import trajectory, x_space
 from mpikit.simulate import Signals, make_phantom, preset, simulate_scan
 
 ROWS = {

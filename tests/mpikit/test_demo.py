@@ -36,7 +36,7 @@ def no_picture(path, *_, **__):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("mpikit.reconstruction.files.save_images", no_picture)
+    monkeypatch.setattr("mpikit.reconstruct.files.save_images", no_picture)
     assert (demo.METHOD, demo.PRESET) == ("unet-gd", "openmpi-2d")
     monkeypatch.setattr(demo, "METHOD", "harmonic")
     monkeypatch.setattr(demo, "GRID", (9, 7))

@@ -359,9 +359,9 @@ def test_the_plan(source, tmp_path):
 
 def test_denoise_and_reconstruct_find_the_five_dots(samples, tmp_path, monkeypatch):
     """Rows whose lines were emptied are left out, and the points are where they are."""
-    from mpikit.reconstruction import reconstruct_file
+    from mpikit.reconstruct import reconstruct_file
 
-    monkeypatch.setattr("mpikit.reconstruction.files.save_images", lambda *_, **__: None)
+    monkeypatch.setattr("mpikit.reconstruct.files.save_images", lambda *_, **__: None)
     source, matrix = samples / "bruker2d-measurement.mdf", samples / "bruker2d-systemmatrix.mdf"
     denoised = denoise_file(source, method="harmonic", output=tmp_path / "denoised.mdf").path
     options = {"lambda_": 1e-5, "iterations": 300, "snr_threshold": 3.0, "system_matrix": matrix}

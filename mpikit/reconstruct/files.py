@@ -16,13 +16,13 @@ from mpikit.events import Event, Finding, Warned, silent
 from mpikit.figures import save_images
 from mpikit.files import check_output
 from mpikit.provenance import HISTORY, append_history, run_record
-from mpikit.reconstruction.background import background_state, plan_background
-from mpikit.reconstruction.image import Images
-from mpikit.reconstruction.kaczmarz import absolute_lambda, kaczmarz
-from mpikit.reconstruction.match import check_patches
-from mpikit.reconstruction.options import Kaczmarz, XSpace, make_options
-from mpikit.reconstruction.system_matrix import read_system
-from mpikit.reconstruction.xspace import trajectory, x_space
+from mpikit.reconstruct.background import background_state, plan_background
+from mpikit.reconstruct.image import Images
+from mpikit.reconstruct.kaczmarz import absolute_lambda, kaczmarz
+from mpikit.reconstruct.match import check_patches
+from mpikit.reconstruct.options import Kaczmarz, XSpace, make_options
+from mpikit.reconstruct.system_matrix import read_system
+from mpikit.reconstruct.xspace import trajectory, x_space
 from mpikit.records import Options
 from mpikit.scan import Scan
 
@@ -83,7 +83,7 @@ def reconstruct_file(
         Replace existing files.
     tell : callable
     **options
-        Options of the method by name: see `Kaczmarz` and `XSpace` in `mpikit.reconstruction.options`.
+        Options of the method by name: see `Kaczmarz` and `XSpace` in `mpikit.reconstruct.options`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import pytest
 import mdf
 from mpikit.errors import InputError, UsageError
 from mpikit.provenance import HISTORY, sha256
-from mpikit.reconstruction import absolute_lambda, kaczmarz, reconstruct_file
+from mpikit.reconstruct import absolute_lambda, kaczmarz, reconstruct_file
 
 OPTIONS = {"min_frequency": 0.0, "snr_threshold": 0.0, "iterations": 50, "lambda_": 1e-4}
 TRACER = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mpikit.errors import InputError, NumericalError, UsageError
-from mpikit.reconstruction import trajectory, x_space
+from mpikit.reconstruct import trajectory, x_space
 from mpikit.scanner import DriveField, SelectionField
 
 BETA = 950.0  # 1/T, argument of the Langevin function per field: magnetite of 25 nm at room temperature

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mdf import File, Grid
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned
-from mpikit.reconstruction.background import background_state, plan_background
-from mpikit.reconstruction.match import check_kinds, check_match, check_patches
-from mpikit.reconstruction.options import Kaczmarz
-from mpikit.reconstruction.selection import Rows, select_rows
+from mpikit.reconstruct.background import background_state, plan_background
+from mpikit.reconstruct.match import check_kinds, check_match, check_patches
+from mpikit.reconstruct.options import Kaczmarz
+from mpikit.reconstruct.selection import Rows, select_rows
 from mpikit.scan_file import EMPTY_LINES, STORED_LINES
 
 Ints = NDArray[np.int64]

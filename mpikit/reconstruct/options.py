@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from mpikit.errors import UsageError
 from mpikit.options import did_you_mean, expected, option_fields
-from mpikit.reconstruction.background import Background
+from mpikit.reconstruct.background import Background
 from mpikit.records import Options
 
 Method = Literal["kaczmarz", "x-space"]

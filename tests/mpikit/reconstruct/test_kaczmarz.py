@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Step
-from mpikit.reconstruction import absolute_lambda, kaczmarz, kaczmarz_sweeps
+from mpikit.reconstruct import absolute_lambda, kaczmarz, kaczmarz_sweeps
 
 # A published set of oracles: exact in binary, computed with fractions and with a second formulation.
 A = np.array([[1 + 2j, 0.5, -1j], [0, 2 - 1j, 1 + 1j], [0.5j, -1, 1.5], [1 - 1j, 1j, 2]])

@@ -6,8 +6,8 @@ import pytest
 import mdf
 from mpikit.errors import InputError
 from mpikit.events import Warned, silent
-from mpikit.reconstruction import Kaczmarz, kaczmarz, read_system
-from mpikit.reconstruction.match import differences
+from mpikit.reconstruct import Kaczmarz, kaczmarz, read_system
+from mpikit.reconstruct.match import differences
 
 ALL = {"min_frequency": 0.0, "snr_threshold": 0.0}
 
@@ -163,7 +163,7 @@ def test_another_number_of_samples_is_refused(pair, monkeypatch):
 def test_bounded_reading_gives_the_same(pair, monkeypatch):
     measurement, calibration = pair.measurement(), pair.calibration()
     wanted = read(measurement, calibration)
-    monkeypatch.setattr("mpikit.reconstruction.system_matrix.MEMORY", 1)
+    monkeypatch.setattr("mpikit.reconstruct.system_matrix.MEMORY", 1)
     found = read(measurement, calibration)
     np.testing.assert_array_equal(found.matrix, wanted.matrix)
     np.testing.assert_array_equal(found.data, wanted.data)

@@ -7,7 +7,7 @@ import pytest
 import mdf
 from mpikit.errors import InputError
 from mpikit.events import Warned, silent
-from mpikit.reconstruction.background import background_state, plan_background
+from mpikit.reconstruct.background import background_state, plan_background
 
 STATES = ["corrected", "frames", "simulated", "unknown"]
 

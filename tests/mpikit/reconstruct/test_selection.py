@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mpikit.errors import InputError
-from mpikit.reconstruction import select_rows
+from mpikit.reconstruct import select_rows
 
 FREQUENCIES = np.arange(6) * 10.0
 

@@ -7,7 +7,7 @@ import pytest
 
 import mdf
 from mpikit.errors import InputError
-from mpikit.reconstruction import reconstruct_file
+from mpikit.reconstruct import reconstruct_file
 
 CALIBRATED = 0.1  # mol/L of the delta samples
 
