@@ -16,7 +16,8 @@ from mpikit.metrics import snr
 from mpikit.reconstruct import Result, reconstruct_file
 from mpikit.scan_file import read_scan
 from mpikit.simulate import preset
-from mpikit.simulate.files import How, simulate_calibration_file, simulate_file
+from mpikit.simulate.calibration_files import simulate_calibration_file
+from mpikit.simulate.files import How, simulate_file
 from mpikit.simulate.request import Subject, recipe, requested
 
 PRESET = "openmpi-2d"

@@ -225,7 +225,7 @@ def _parts(preset: Preset, output: Path, noise: Any, how: How) -> list[Simulated
 def _calibration(
     preset: Preset, output: Path, grid: str | None, fov: str | None, noise: Any, how: How
 ) -> Simulated:
-    from mpikit.simulate.files import simulate_calibration_file
+    from mpikit.simulate.calibration_files import simulate_calibration_file
 
     region = preset.calibration.grid(read_size("--grid", grid), read_extent("--fov", fov))
     return simulate_calibration_file(preset, output, grid=region, noise=noise, how=how)

@@ -1,7 +1,8 @@
 """A scanner on your desk: particles, phantoms, presets, scans, calibrations and their files."""
 
+from mpikit.simulate.calibration_files import simulate_calibration_file
 from mpikit.simulate.calibrations import Calibration, calibrate, system_matrix
-from mpikit.simulate.files import How, Simulated, simulate_calibration_file, simulate_file
+from mpikit.simulate.files import How, Simulated, simulate_file
 from mpikit.simulate.particles import Particle
 from mpikit.simulate.parts import simulate_parts, simulate_splits
 from mpikit.simulate.phantoms import Digits, Phantom, make_phantom

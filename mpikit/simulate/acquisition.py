@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpikit.errors import NumericalError
 from mpikit.records import Noise, WholeNoise
+from mpikit.scan import Corrections, Repeats, Scan
 from mpikit.scanner import DriveField, SelectionField
 from mpikit.simulate.presets import Preset
 
@@ -140,6 +141,45 @@ class Acquisition:
         stored = counts[:, :, 0] if averages == 1 else counts.sum(axis=2, dtype=np.int32)
         volts = (stored * (adc.step / averages)).astype(np.float32)
         return Acquired(stored, volts, adc.clipped(total))
+
+
+def header(
+    preset: Preset,
+    foreground: NDArray[np.int64],
+    background: NDArray[np.int64],
+    *,
+    periods: int,
+    repeats: Repeats,
+    name: str,
+) -> Scan:
+    """Return all that is known of a scan but its samples, which are zero and take no memory.
+
+    Parameters
+    ----------
+    preset : Preset
+    foreground, background : shapes (N,) and (E,)
+        Place of each frame in the order of acquisition.
+    periods : int
+        J.
+    repeats, name
+        As in `Scan`.
+    """
+    drive_field, selection_field = fields(preset, periods)
+    shape = (periods, preset.receiver.channels, preset.samples)
+    return Scan(
+        signal=np.broadcast_to(np.float32(0), (len(foreground), *shape)),
+        background=np.broadcast_to(np.float32(0), (len(background), *shape)),
+        foreground_index=foreground,
+        background_index=background,
+        sampling_rate=preset.receiver.sampling_rate,
+        unit="V",
+        drive_field=drive_field,
+        selection_field=selection_field,
+        stored_lines=np.ones(shape[-1] // 2 + 1, bool),
+        corrections=Corrections(averages=preset.receiver.averages),
+        repeats=repeats,
+        name=name,
+    )
 
 
 def streams(rng: np.random.Generator, count: int) -> list[np.random.SeedSequence]:

@@ -12,9 +12,9 @@ from mdf import Grid
 from mpikit.errors import UsageError
 from mpikit.events import Event, Step, silent
 from mpikit.records import Noise
-from mpikit.scan import Corrections, Scan
+from mpikit.scan import Scan
 from mpikit.simulate import direct
-from mpikit.simulate.acquisition import Acquired, Acquisition, fields, streams
+from mpikit.simulate.acquisition import Acquired, Acquisition, header, streams
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.scanner_fields import fields_of
 from mpikit.simulate.signals import Signals, check_scanner, received
@@ -117,20 +117,11 @@ class CalibrationRun:
 
     def header(self) -> Scan:
         """Return all that is known of the scan but its samples, which are zero and take no memory."""
-        preset = self.preset
-        drive_field, selection_field = fields(preset, preset.patches)
-        shape = (preset.patches, preset.receiver.channels, preset.samples)
-        return Scan(
-            signal=np.broadcast_to(np.float32(0), (len(self.foreground), *shape)),
-            background=np.broadcast_to(np.float32(0), (len(self.background), *shape)),
-            foreground_index=self.foreground,
-            background_index=self.background,
-            sampling_rate=preset.receiver.sampling_rate,
-            unit="V",
-            drive_field=drive_field,
-            selection_field=selection_field,
-            stored_lines=np.ones(shape[-1] // 2 + 1, bool),
-            corrections=Corrections(averages=preset.receiver.averages),
+        return header(
+            self.preset,
+            self.foreground,
+            self.background,
+            periods=self.preset.patches,
             repeats="none",
             name="calibration",
         )
@@ -180,14 +171,14 @@ def calibrate(
         Without noise, or when the receiver cannot hold the signal.
     """
     run = CalibrationRun(preset, grid, concentration=concentration, noise=noise, rng=rng)
-    header = run.header()
+    known = run.header()
     volts = []
     with in_order(run) as blocks:
         for index, block in enumerate(blocks, start=1):
             volts.append(block.volts)
             tell(Step(index, run.blocks))
     every, places = np.concatenate(volts), len(run.foreground)
-    scan = replace(header, signal=every[:places], background=every[places:])
+    scan = replace(known, signal=every[:places], background=every[places:])
     return Calibration(scan, grid, concentration)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 import mdf
 from mpikit.errors import UsageError
@@ -20,10 +19,8 @@ from mpikit.provenance import HISTORY, REPEATS
 from mpikit.scan import Scan
 from mpikit.scan_file import scan_contents
 from mpikit.simulate.acquisition import Acquisition
-from mpikit.simulate.calibrations import CalibrationRun, SignalToNoise
 from mpikit.simulate.contents import (
     SOURCES,
-    calibration_contents,
     dose,
     electronics,
     history,
@@ -31,16 +28,12 @@ from mpikit.simulate.contents import (
     truth,
     words,
 )
-from mpikit.simulate.particles import LITRES
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.request import Recipe
 from mpikit.simulate.resources import check_disk, check_memory
 from mpikit.simulate.scans import Block, Session, Simulation
 from mpikit.simulate.workers import in_order
-
-CALIBRATION_NOISE = "gaussian:level=channel,snr_db=40"
-_HELD = 1 << 28  # bytes of spectra that are written at once
 
 
 @dataclass(frozen=True)
@@ -154,106 +147,18 @@ def simulate_file(
         session=None if how.session is None else Session(how.session, how.first_frame),
         tell=how.tell,
     )
-    header = simulation.header()
-    made = _described(path, header, simulation.acquisition)
+    made = described(path, simulation.header(), simulation.acquisition)
     _check_room(made, clean, phantom)
     if how.dry_run:
         return made
-    recipe = recipe or Recipe()
-    session = {"session": how.session, "first_frame": how.first_frame}
-    told = {**recipe.options, **(session if how.session is not None else {})}
-    said = history(simulation, noise, how.seed, inputs=recipe.inputs, **told)
-    contents = words(preset, f"{phantom.name} phantom", simulation.signals.forms) | tracer(
-        preset, *dose(phantom)
-    )
-    own: dict[str, Any] = {HISTORY: said, REPEATS: header.repeats, SOURCES: phantom.sources, **recipe.values}
     with ExitStack() as files:
-        noisy = _create(
-            files,
-            path,
-            scan_contents(header) | contents | electronics(simulation.acquisition),
-            own,
-            frames + simulation.background_frames,
-            how,
-        )
-        reference = None
-        if clean is not None:
-            without = replace(
-                header,
-                background=header.background[:0],
-                foreground_index=np.arange(frames),
-                background_index=header.background_index[:0],
-            )
-            contents["/experiment/description"] = "The particle signal alone, for evaluation only"
-            described = (
-                scan_contents(without) | contents | electronics(simulation.acquisition, digitised=False)
-            )
-            reference = _create(files, clean, described, own | truth(phantom), frames, how)
+        noisy, reference = _open(files, simulation, path, clean, noise, recipe or Recipe(), how)
         found = _write(simulation, noisy, reference, how)
     how.tell(found)
     return replace(made, snr_db=cast("float | None", found.value))
 
 
-def simulate_calibration_file(
-    preset: Preset,
-    path: Path,
-    *,
-    grid: mdf.Grid | None = None,
-    noise: Sequence[str] = (),
-    how: How | None = None,
-) -> Simulated:
-    """Simulate a calibration and write it as a system matrix: spectra in grid order, empty frames last.
-
-    Only some places are held at a time.
-
-    Parameters
-    ----------
-    preset : Preset
-    path : Path
-    grid : mdf.Grid or None
-        None: that of the preset.
-    noise : sequence of str
-        As ``--noise`` takes it; without any, `CALIBRATION_NOISE`.
-    how : How
-
-    Raises
-    ------
-    UsageError, InputError
-        When the grid is impossible, or the file cannot be written there.
-    """
-    how = how or How()
-    check_output(path, overwrite=how.overwrite)
-    if not noise:
-        noise = (CALIBRATION_NOISE,)
-        text = f"the calibration gets the noise {CALIBRATION_NOISE}; --noise gives it another"
-        how.tell(Finding("calibration noise", CALIBRATION_NOISE, text))
-    grid = preset.calibration.grid() if grid is None else grid
-    places = int(np.prod(grid.size, dtype=object))
-    row = 8 * preset.patches * preset.receiver.channels * (preset.samples // 2 + 1)
-    check_memory(_HELD + 200.0 * places + 8.0 * row, f"a calibration of {places} places")
-    check_disk(path, 1.0 * places * row)
-    run = CalibrationRun(
-        preset,
-        grid,
-        concentration=preset.calibration.concentration,
-        noise=[parse_noise(spec) for spec in noise],
-        rng=np.random.default_rng(how.seed),
-    )
-    header = run.header()
-    made = _described(path, header, None)
-    if how.dry_run:
-        return made
-    contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
-    contents |= tracer(preset, run.concentration, float(np.prod(grid.spacing)) * LITRES)
-    contents |= electronics(run.acquisition, digitised=False) | calibration_contents(header, grid)
-    user = {HISTORY: history(run, noise, how.seed), REPEATS: "none"}
-    total = len(run.foreground) + len(run.background)
-    with mdf.create(path, contents, num_frames=total, user=user, overwrite=how.overwrite) as out:
-        _write_calibration(run, out, how)
-    return made
-
-
-def _described(path: Path, header: Scan, acquisition: Acquisition | None) -> Simulated:
+def described(path: Path, header: Scan, acquisition: Acquisition | None) -> Simulated:
     """Return what a file will hold: counts or volts of a scan, spectra of a calibration."""
     frames, periods, channels, samples = header.signal.shape
     values, each = samples // 2 + 1, 8
@@ -283,17 +188,40 @@ def _check_room(made: Simulated, clean: Path | None, phantom: Phantom | Digits) 
         )
 
 
-def _create(
+def _open(
     files: ExitStack,
+    simulation: Simulation,
     path: Path,
-    contents: dict[str, Any],
-    user: dict[str, Any],
-    frames: int,
+    clean: Path | None,
+    noise: Sequence[str],
+    recipe: Recipe,
     how: How,
-) -> mdf.Writer:
-    return files.enter_context(
-        mdf.create(path, contents, num_frames=frames, user=user, overwrite=how.overwrite)
+) -> tuple[mdf.Writer, mdf.Writer | None]:
+    """Begin the noisy and, if there shall be one, the clean file."""
+    header, phantom, electrons = simulation.header(), simulation.phantom, simulation.acquisition
+    session = {"session": how.session, "first_frame": how.first_frame} if how.session is not None else {}
+    said = history(simulation, noise, how.seed, inputs=recipe.inputs, **recipe.options, **session)
+    about = words(simulation.preset, f"{phantom.name} phantom", simulation.signals.forms)
+    about |= tracer(simulation.preset, *dose(phantom))
+    user: dict[str, Any] = {HISTORY: said, REPEATS: header.repeats, SOURCES: phantom.sources, **recipe.values}
+
+    def create(path: Path, scan: Scan, more: dict[str, Any], user: dict[str, Any]) -> mdf.Writer:
+        contents, count = scan_contents(scan) | about | more, len(scan.signal) + len(scan.background)
+        return files.enter_context(
+            mdf.create(path, contents, num_frames=count, user=user, overwrite=how.overwrite)
+        )
+
+    noisy = create(path, header, electronics(electrons), user)
+    if clean is None:
+        return noisy, None
+    only = replace(
+        header,
+        background=header.background[:0],
+        foreground_index=np.arange(simulation.frames),
+        background_index=header.background_index[:0],
     )
+    about["/experiment/description"] = "The particle signal alone, for evaluation only"
+    return noisy, create(clean, only, electronics(electrons, digitised=False), user | truth(phantom))
 
 
 def _write(simulation: Simulation, noisy: mdf.Writer, clean: mdf.Writer | None, how: How) -> Finding:
@@ -309,7 +237,7 @@ def _write(simulation: Simulation, noisy: mdf.Writer, clean: mdf.Writer | None, 
             signal, noise = signal + block.signal_power, noise + block.noise_power
             clipped += block.acquired.clipped / simulation.blocks
             how.tell(Step(index, simulation.blocks))
-    _tell_of_clipping(clipped, how)
+    tell_of_clipping(clipped, how)
     return _noise_finding(signal, noise)
 
 
@@ -322,44 +250,7 @@ def _noise_finding(signal: float, noise: float) -> Finding:
     return Finding("snr_db", ratio, f"signal-to-noise ratio {ratio:.2f} dB (rms over rms, whole scan)")
 
 
-def _tell_of_clipping(share: float, how: How) -> None:
+def tell_of_clipping(share: float, how: How) -> None:
+    """Warn when a converter clipped a share of the samples."""
     if share > 0:
         how.tell(Warned(f"the ADC clipped {share:.2%} of the samples: raise receiver.adc.full_scale"))
-
-
-@dataclass(frozen=True)
-class _Spectra:
-    """The blocks of a calibration as they are stored."""
-
-    run: CalibrationRun
-
-    @property
-    def blocks(self) -> int:
-        return self.run.blocks
-
-    def draw(self, index: int, /) -> tuple[NDArray[np.complex64], float]:
-        """Return the spectra (n, J, C, K) of one block, and the share of its samples that were clipped."""
-        acquired = self.run.draw(index)
-        spectra = np.fft.rfft(acquired.volts.astype(float), axis=-1)
-        return spectra.astype(np.complex64), acquired.clipped
-
-
-def _write_calibration(run: CalibrationRun, out: mdf.Writer, how: How) -> None:
-    """Write spectra in pieces, and then the signal-to-noise ratio, for which the empty frames come first."""
-    ratio, plan = SignalToNoise(), _Spectra(run)
-    for index in range(run.filled_blocks, run.blocks):
-        ratio.add_background(plan.draw(index)[0])
-    held: list[NDArray[np.complex64]] = []
-    clipped = 0.0
-    with in_order(plan, workers=how.workers, scheduler=how.scheduler) as blocks:
-        for index, (spectra, share) in enumerate(blocks, start=1):
-            if index <= run.filled_blocks:
-                ratio.add_places(spectra)
-            held.append(spectra)
-            clipped += share / run.blocks
-            if sum(each.nbytes for each in held) >= _HELD or index == run.blocks:
-                out.append(np.concatenate(held))
-                held.clear()
-            how.tell(Step(index, run.blocks))
-    _tell_of_clipping(clipped, how)
-    out.update("/calibration/snr", ratio.ratio())

@@ -11,7 +11,8 @@ import numpy as np
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Finding
 from mpikit.files import check_output
-from mpikit.simulate.files import How, Simulated, simulate_calibration_file, simulate_file
+from mpikit.simulate.calibration_files import simulate_calibration_file
+from mpikit.simulate.files import How, Simulated, simulate_file
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Part, Preset
 from mpikit.simulate.request import Recipe

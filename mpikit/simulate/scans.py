@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mpikit.errors import UsageError
 from mpikit.events import Event, Step, silent
 from mpikit.records import Noise
-from mpikit.scan import Corrections, Repeats, Scan
-from mpikit.simulate.acquisition import Acquired, Acquisition, fields, streams
+from mpikit.scan import Repeats, Scan
+from mpikit.simulate.acquisition import Acquired, Acquisition, header, streams
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.signals import Form, Signals, check_scanner
@@ -161,19 +161,11 @@ class Simulation:
 
     def header(self) -> Scan:
         """Return all that is known of the scan but its samples, which are zero and take no memory."""
-        drive_field, selection_field = fields(self.preset, self.periods)
-        shape = (self.periods, self.preset.receiver.channels, self.preset.samples)
-        return Scan(
-            signal=np.broadcast_to(np.float32(0), (self.frames, *shape)),
-            background=np.broadcast_to(np.float32(0), (self.background_frames, *shape)),
-            foreground_index=self.foreground,
-            background_index=self.background,
-            sampling_rate=self.preset.receiver.sampling_rate,
-            unit="V",
-            drive_field=drive_field,
-            selection_field=selection_field,
-            stored_lines=np.ones(shape[-1] // 2 + 1, bool),
-            corrections=Corrections(averages=self.preset.receiver.averages),
+        return header(
+            self.preset,
+            self.foreground,
+            self.background,
+            periods=self.periods,
             repeats=self.repeats,
             name=self.phantom.name,
         )
@@ -251,9 +243,9 @@ def simulate_scan(
         form=form,
         tell=tell,
     )
-    header = plan.header()
-    acquired = np.empty((frames + background_frames, *header.signal.shape[1:]), np.float32)
-    clean = np.empty(header.signal.shape, np.float32)
+    known = plan.header()
+    acquired = np.empty((frames + background_frames, *known.signal.shape[1:]), np.float32)
+    clean = np.empty(known.signal.shape, np.float32)
     at = done = 0
     with in_order(plan) as blocks:
         for index, block in enumerate(blocks, start=1):
@@ -261,7 +253,7 @@ def simulate_scan(
             clean[done : done + len(block.clean)] = block.clean
             at, done = at + len(block.acquired.volts), done + len(block.clean)
             tell(Step(index, plan.blocks))
-    return replace(header, signal=acquired[plan.foreground], background=acquired[plan.background]), clean
+    return replace(known, signal=acquired[plan.foreground], background=acquired[plan.background]), clean
 
 
 def _check_counts(preset: Preset, images: int, frames: int, periods: int, background_frames: int) -> None:

@@ -10,8 +10,9 @@ import mdf
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Finding, Warned
 from mpikit.scan_file import read_scan
+from mpikit.simulate.calibration_files import simulate_calibration_file
 from mpikit.simulate.calibrations import system_matrix
-from mpikit.simulate.files import How, simulate_calibration_file, simulate_file
+from mpikit.simulate.files import How, simulate_file
 from mpikit.simulate.presets import preset
 from mpikit.simulate.receive import Adc, HighPass
 from mpikit.simulate.request import Subject, requested
@@ -161,7 +162,7 @@ def test_a_calibration_in_pieces_is_the_same(scanner, tmp_path, monkeypatch):
     monkeypatch.setattr("mpikit.simulate.calibrations._BLOCK", 4 * 2 * 1632)
     contents = []
     for name, held in (("whole", 1 << 30), ("pieces", 7 * 2 * 817 * 8)):
-        monkeypatch.setattr("mpikit.simulate.files._HELD", held)
+        monkeypatch.setattr("mpikit.simulate.calibration_files._HELD", held)
         simulate_calibration_file(scanner, tmp_path / name, grid=grid, how=How(seed=3))
         with mdf.open(tmp_path / name) as file:
             empty = file.read_signal("background", domain="frequency")

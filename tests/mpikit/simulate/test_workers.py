@@ -12,7 +12,8 @@ import pytest
 from mpikit.errors import InputError, UsageError
 from mpikit.scan_file import read_scan
 from mpikit.simulate import calibrations, scans, workers
-from mpikit.simulate.files import How, simulate_calibration_file, simulate_file
+from mpikit.simulate.calibration_files import simulate_calibration_file
+from mpikit.simulate.files import How, simulate_file
 from mpikit.simulate.phantoms import make_phantom
 from mpikit.simulate.presets import preset
 from mpikit.simulate.workers import in_order
