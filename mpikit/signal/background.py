@@ -18,8 +18,23 @@ def background_blocks(scan: Scan) -> list[NDArray[np.intp]]:
     list of arrays
         Positions on the first axis of ``scan.background``, in order of acquisition.
     """
-    order = np.argsort(scan.background_index)
-    breaks = np.flatnonzero(np.diff(scan.background_index[order]) > 1) + 1
+    return consecutive(scan.background_index)
+
+
+def consecutive(index: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """Group places in the order of acquisition that follow each other.
+
+    Parameters
+    ----------
+    index : shape (E,)
+
+    Returns
+    -------
+    list of arrays
+        Positions in ``index``, in order of acquisition.
+    """
+    order = np.argsort(index)
+    breaks = np.flatnonzero(np.diff(index[order]) > 1) + 1
     return np.split(order, breaks)
 
 
@@ -46,11 +61,34 @@ def background_weights(scan: Scan, index: NDArray[np.int64]) -> NDArray[np.float
     ValueError
         When the scan has no background frame.
     """
-    if len(scan.background) == 0:
+    return interpolation_weights(scan.background_index, index)
+
+
+def interpolation_weights(
+    background_index: NDArray[np.int64], index: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return `background_weights` for background frames at some places in the order of acquisition.
+
+    Parameters
+    ----------
+    background_index : shape (E,)
+        At least one.
+    index : shape (n,)
+
+    Returns
+    -------
+    shape (n, E)
+
+    Raises
+    ------
+    ValueError
+        Without background frames.
+    """
+    if len(background_index) == 0:
         raise ValueError("the scan has no background frame")
-    blocks = background_blocks(scan)
-    centres = np.array([scan.background_index[block].mean() for block in blocks])
-    means = np.zeros((len(blocks), len(scan.background)))
+    blocks = consecutive(background_index)
+    centres = np.array([background_index[block].mean() for block in blocks])
+    means = np.zeros((len(blocks), len(background_index)))
     for row, block in zip(means, blocks, strict=True):
         row[block] = 1 / len(block)
     if len(blocks) == 1:

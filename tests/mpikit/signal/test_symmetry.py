@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from mpikit.scanner import DriveField, SelectionField
 from mpikit.signal import Symmetry, fit_harmonic_filter, fit_symmetry, symmetry_center
 from mpikit.signal.symmetry import exact_symmetry
-from mpikit.simulate import Phantom, preset
-from mpikit.simulate.signals import signals
+from mpikit.simulate import Phantom, Signals, preset
 
 SAMPLES = 240
 FREQUENCIES = np.fft.rfftfreq(SAMPLES, 1e-6)
