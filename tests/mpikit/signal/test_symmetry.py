@@ -16,6 +16,10 @@ SAMPLES = 240
 FREQUENCIES = np.fft.rfftfreq(SAMPLES, 1e-6)
 
 
+def signals(scanner, phantom):
+    return Signals(scanner, phantom.grid, images=phantom.count).of(phantom)[:, 0]
+
+
 @pytest.fixture(scope="module")
 def small():
     """A 1-D scanner of 240 samples and three coils: hardly any line is aliased."""
