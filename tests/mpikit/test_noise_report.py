@@ -394,7 +394,7 @@ def test_a_model_that_fails_does_not_stop_the_others(rng, installed):
     assert "its fit gave a int, expected NoOptions" in liar.error
     assert gaussian.options.sigma == pytest.approx(SIGMA[0], rel=0.1)
     assert gaussian.spec == f"gaussian:sigma={gaussian.options.sigma}"
-    assert parse_noise(gaussian.spec).options == gaussian.options
+    assert parse_noise(gaussian.spec).drawn_from.options == gaussian.options
     assert {"faulty", "gaussian", "liar"} <= set(chosen_models([]))
     assert "fixed" not in chosen_models([])
     assert chosen_models(["liar", "gaussian", "liar"]) == ["liar", "gaussian"]

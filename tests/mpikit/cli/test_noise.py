@@ -126,7 +126,7 @@ def test_json_has_everything(run, source, tmp_path):
     assert np.all((low < level) & (level < high))
     assert [line["frequency"] for line in found["phase_locked"]] == [pytest.approx(175e3)]
     gaussian = next(model for model in found["models"] if model["name"] == "gaussian")
-    assert parse_noise(gaussian["noise"]).options.model_dump(mode="json") == gaussian["options"]
+    assert parse_noise(gaussian["noise"]).drawn_from.options.model_dump(mode="json") == gaussian["options"]
 
 
 def test_a_picture_that_exists_is_kept(run, source, tmp_path):

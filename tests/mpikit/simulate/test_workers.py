@@ -1,5 +1,6 @@
 """Blocks in order, whoever makes them."""
 
+import gc
 import os
 import threading
 import time
@@ -125,11 +126,24 @@ def test_impossible_workers(how, words):
     assert plan.drawn == []
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Wait hardly at all for a scheduler.
+
+    A Dask client that could not connect closes itself when it is collected. That must not happen while the
+    next one starts: both need the same lock.
+    """
+    monkeypatch.setattr(workers, "CONNECT", 0.05)
+    yield
+    gc.collect()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as it closes, under load
 @pytest.mark.parametrize(
     "address", ["tcp://127.0.0.1:1", "127.0.0.1:1", "nonsense", "", "tcp://127.0.0.1", "http://127.0.0.1:1"]
 )
-def test_a_scheduler_that_does_not_answer(monkeypatch, address):
-    monkeypatch.setattr(workers, "CONNECT", 0.05)
+def test_a_scheduler_that_does_not_answer(address):
     with (
         pytest.raises(InputError, match=f"the Dask scheduler {address} does not answer") as caught,
         in_order(Numbers(3), scheduler=address),
@@ -186,6 +200,14 @@ def test_threads_do_not_change_a_file(one_thread, tmp_path, monkeypatch):
     assert_same(read_scan(tmp_path / "scan.clean.mdf"), read_scan(folder / "scan.clean.mdf"))
     another = scan_of(chosen, tmp_path / "other.mdf", seed=6)
     assert not np.array_equal(another.signal, scan.signal)
+
+
+def test_no_two_blocks_have_the_same_noise(tmp_path, monkeypatch):
+    monkeypatch.setattr(scans, "_BLOCK", 1)
+    scan = scan_of(scanner(1), tmp_path / "scan.mdf", noise=["gaussian:snr_db=5"])
+    frames = np.concatenate([scan.background, scan.signal])
+    assert len(np.unique(frames, axis=0)) == len(frames) == 7
+    assert not np.array_equal(scan.signal[0] - scan.signal[1], scan.signal[2] - scan.signal[3])
 
 
 @pytest.mark.slow

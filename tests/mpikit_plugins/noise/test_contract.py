@@ -50,7 +50,7 @@ def test_the_entry_point_offers_them_all():
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_contract(spec, parsed):
-    check_noise_model(record(spec), parse_noise(parsed(spec)).options)
+    check_noise_model(record(spec), parse_noise(parsed(spec)).drawn_from.options)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -81,7 +81,7 @@ def test_an_empty_block_of_any_length(spec, parsed, draw, begin, samples):
 
 
 def test_options_of_several_models_are_read_from_text():
-    assert parse_noise("harmonic:sir_db=5").options.sir_db == 5
+    assert parse_noise("harmonic:sir_db=5").drawn_from.options.sir_db == 5
     options = parse_options(record("coloured"), ["frequencies=1,2e3,3e4", "levels=3,2,1"])
     assert options.frequencies == (1.0, 2000.0, 30000.0)
     assert options.levels == (3.0, 2.0, 1.0)
