@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "Offer",
     "Registry",
     "load",
+    "noise_files",
     "options_as_text",
     "parse_noise",
     "parse_options",
@@ -260,6 +262,20 @@ def _problem(answer: object, kind: type[Denoiser] | type[NoiseModel]) -> str:
     if answer.name in RESERVED:
         return f"the name {answer.name!r} is mpikit's own"
     return ""
+
+
+def noise_files(spec: str) -> tuple[Path, ...]:
+    """Return the files that the options of a noise name: they are inputs of whatever it is added to.
+
+    Parameters
+    ----------
+    spec : str
+        As `parse_noise` takes it.
+    """
+    name, _, text = spec.partition(":")
+    options = parse_options(registry().noise_model(name.strip()).record, _split(text))
+    texts = [value for value in options.model_dump().values() if isinstance(value, str | Path)]
+    return tuple(path for path in map(Path, texts) if path.is_file())
 
 
 def parse_noise(spec: str) -> Noise:

@@ -9,6 +9,7 @@ import typer
 
 from mpikit.cli.sizes import read_extent, read_place, read_size
 from mpikit.errors import UsageError
+from mpikit.files import check_output
 
 if TYPE_CHECKING:
     from mpikit.simulate.files import How, Simulated
@@ -78,7 +79,10 @@ IsCalibration = Annotated[
 ]
 GridSize = Annotated[str | None, _option("Voxels of phantom or calibration, as 19x19 or 19x19x9.")]
 Fov = Annotated[str | None, _option("Extent of phantom or calibration in mm, as 38x38.")]
-Clean = Annotated[Path | None, _option("Also write the particle signal alone, for evaluation only.")]
+Clean = Annotated[
+    Path | None,
+    _option("Also write the particle signal alone, for evaluation only; a folder with --split."),
+]
 Split = Annotated[
     str | None,
     _option("Digits in two or three files of a folder (train, validation, test), as 8000,1000,1000."),
@@ -134,7 +138,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it 
     if preset is None:
         raise UsageError("no preset is named", hint=f"choose one of {presets.listing()}, or a preset file")
     if show:
-        _refuse({"param": param}, "a preset that is shown as it is")
+        given: dict[str, Any] = {
+            "param": param,
+            "output": output,
+            "phantom": phantom,
+            "noise": noise,
+            "split": split,
+        }
+        given |= {"frames": frames, "count": count, "clean": clean, "grid": grid, "fov": fov}
+        _refuse(given, "a preset that is shown as it is")
         print_out(presets.preset_text(preset).rstrip())
         return
     chosen = presets.preset(preset, param or ())
@@ -156,7 +168,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it 
         if several:
             made = _parts(chosen, output, None if noise is None else specs, how)
         elif calibration:
-            made = [_calibration(chosen, output, grid, fov, () if noise is None else specs, how)]
+            made = [_calibration(chosen, output, grid, fov, None if noise is None else specs, how)]
         else:
             subject = _subject(grid=grid, fov=fov, **{key: of_a_scan[key] for key in _OF_THE_SUBJECT})
             more = {"periods": periods, "background_frames": background_frames}
@@ -194,13 +206,14 @@ def _scans(
     told = recipe(preset, subject)
     of_a_file: dict[str, Any] = {"periods": periods, "background_frames": background_frames}
     if split is not None:
-        _refuse(of_a_file | {"clean": clean}, "a data set of several files")
         counts = _read_split(split)
         digits = requested_splits(preset, subject, counts, seed=how.seed)
         names = _SETS if len(counts) == 3 else (_SETS[0], _SETS[2])
+        sets = list(zip(names, digits, strict=True))
         return simulate_splits(
-            preset, output, list(zip(names, digits, strict=True)), noise=noise, recipe=told, how=how
+            preset, output, sets, noise=noise, clean=clean, recipe=told, how=how, **of_a_file
         )
+    check_output(output, inputs=told.inputs, overwrite=how.overwrite)  # before the digits are loaded
     phantom, frames = requested(preset, subject, seed=how.seed)
     made = simulate_file(
         preset,

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.errors import NumericalError
+from mpikit.errors import NumericalError, UsageError
 from mpikit.records import Noise, WholeNoise
 from mpikit.scan import Corrections, Repeats, Scan
 from mpikit.scanner import DriveField, SelectionField
 from mpikit.simulate.presets import Preset
+from mpikit.simulate.receive import Receiver
 
 Floats = NDArray[np.float64]
+LARGEST = 1e30  # V, which single precision holds
 
 
 @dataclass(frozen=True)
@@ -58,23 +60,12 @@ class Acquisition:
     ) -> None:
         self.preset, self.periods = preset, periods
         self._drive_field, _ = fields(preset, periods * preset.receiver.averages)
+        self._stored_drive_field, _ = fields(preset, periods)
+        for model in noise:
+            _check_averages(model, preset.receiver.averages)
         self.noise = [
             self._begun(model, power, each) for model, each in zip(noise, rng.spawn(len(noise)), strict=True)
         ]
-
-    @property
-    def conversion(self) -> float | None:
-        """Volts for each stored count, V; None when volts are stored."""
-        receiver = self.preset.receiver
-        return None if receiver.adc is None else receiver.adc.step / receiver.averages
-
-    @property
-    def stored_type(self) -> np.dtype[Any]:
-        """Type of the stored values."""
-        adc = self.preset.receiver.adc
-        if adc is None:
-            return np.dtype(np.float32)
-        return np.dtype(np.int16 if adc.bits <= 16 and self.preset.receiver.averages == 1 else np.int32)
 
     def acquire(
         self, particles: Floats, empty: Floats, frame_index: NDArray[np.int64], rng: np.random.Generator
@@ -102,10 +93,16 @@ class Acquisition:
         clean = np.broadcast_to(particles[:, :, None], shape).reshape(len(particles), -1, *shape[3:])
         total = np.broadcast_to((particles + empty)[:, :, None], shape).reshape(clean.shape)
         for model in self.noise:
-            total = total + self._draw(model, clean, frame_index, rng)
-        if not np.all(np.isfinite(total)):
+            if getattr(model, "averages", 1) > 1:  # as it is stored: the same over the averaged periods
+                whole = clean.reshape(shape)[:, :, 0]
+                drawn = self._draw(model, whole, self._stored_drive_field, frame_index, rng)
+                total = total + np.repeat(drawn, averages, axis=1)
+            else:
+                total = total + self._draw(model, clean, self._drive_field, frame_index, rng)
+        if not np.max(np.abs(total), initial=0) < LARGEST:  # which NaN is not, either
             raise NumericalError(
-                "the noise has values that are no numbers", hint="look at the options of --noise"
+                "the noise has values that are no numbers, or far too large",
+                hint="look at the options of --noise",
             )
         return self._digitised(total.reshape(shape))
 
@@ -121,13 +118,18 @@ class Acquisition:
         )
 
     def _draw(
-        self, model: Noise, clean: Floats, frame_index: NDArray[np.int64], rng: np.random.Generator
+        self,
+        model: Noise,
+        clean: Floats,
+        drive_field: DriveField,
+        frame_index: NDArray[np.int64],
+        rng: np.random.Generator,
     ) -> NDArray[np.floating]:
         return model(
             clean,
             frame_index=frame_index,
             sampling_rate=self.preset.receiver.sampling_rate,
-            drive_field=self._drive_field,
+            drive_field=drive_field,
             rng=rng,
         )
 
@@ -138,9 +140,30 @@ class Acquisition:
             volts = (total[:, :, 0] if averages == 1 else total.mean(axis=2)).astype(np.float32)
             return Acquired(volts, volts)
         counts = adc.count(total)
-        stored = counts[:, :, 0] if averages == 1 else counts.sum(axis=2, dtype=np.int32)
+        stored = counts[:, :, 0] if averages == 1 else counts.sum(axis=2, dtype=np.int32)  # see `Receiver`
         volts = (stored * (adc.step / averages)).astype(np.float32)
         return Acquired(stored, volts, adc.clipped(total))
+
+
+def conversion(receiver: Receiver) -> float | None:
+    """Volts for each stored count, V; None when volts are stored."""
+    return None if receiver.adc is None else receiver.adc.step / receiver.averages
+
+
+def stored_type(receiver: Receiver) -> np.dtype[Any]:
+    """Type of the stored values: counts of an ADC, or volts."""
+    if receiver.adc is None:
+        return np.dtype(np.float32)
+    return np.dtype(np.int16 if receiver.adc.bits <= 16 and receiver.averages == 1 else np.int32)
+
+
+def _check_averages(model: Noise, averages: int) -> None:
+    stored = getattr(model, "averages", 1)
+    if stored not in (1, averages):
+        raise UsageError(
+            f"the noise was measured with {stored} averages, the scan has {averages}",
+            hint=f"simulate with -p receiver.averages={stored}",
+        )
 
 
 def header(

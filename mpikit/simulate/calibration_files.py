@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import mdf
 from mpikit.events import Finding, Step
 from mpikit.files import check_output
-from mpikit.plugins import parse_noise
+from mpikit.plugins import noise_files, parse_noise
 from mpikit.provenance import HISTORY, REPEATS
 from mpikit.scan_file import scan_contents
 from mpikit.simulate.calibrations import CalibrationRun, SignalToNoise
@@ -32,7 +32,7 @@ def simulate_calibration_file(
     path: Path,
     *,
     grid: mdf.Grid | None = None,
-    noise: Sequence[str] = (),
+    noise: Sequence[str] | None = None,
     how: How | None = None,
 ) -> Simulated:
     """Simulate a calibration and write it as a system matrix: spectra in grid order, empty frames last.
@@ -46,7 +46,7 @@ def simulate_calibration_file(
     grid : mdf.Grid or None
         None: that of the preset.
     noise : sequence of str
-        As ``--noise`` takes it; without any, `CALIBRATION_NOISE`.
+        As ``--noise`` takes it; None: `CALIBRATION_NOISE`.
     how : How
 
     Raises
@@ -56,7 +56,7 @@ def simulate_calibration_file(
     """
     how = how or How()
     check_output(path, overwrite=how.overwrite)
-    if not noise:
+    if noise is None:
         noise = (CALIBRATION_NOISE,)
         text = f"the calibration gets the noise {CALIBRATION_NOISE}; --noise gives it another"
         how.tell(Finding("calibration noise", CALIBRATION_NOISE, text))
@@ -64,7 +64,9 @@ def simulate_calibration_file(
     places = int(np.prod(grid.size, dtype=object))
     row = 8 * preset.patches * preset.receiver.channels * (preset.samples // 2 + 1)
     check_memory(_HELD + 200.0 * places + 8.0 * row, f"a calibration of {places} places")
-    check_disk(path, 1.0 * places * row)
+    empty = 1 + int(np.prod(grid.size[1:], dtype=object))
+    check_disk(path, 1.0 * (places + empty) * row)
+    check_output(path, inputs=_inputs(preset, noise), overwrite=how.overwrite)
     run = CalibrationRun(
         preset,
         grid,
@@ -78,12 +80,17 @@ def simulate_calibration_file(
         return made
     contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
     contents |= tracer(preset, run.concentration, float(np.prod(grid.spacing)) * LITRES)
-    contents |= electronics(run.acquisition, digitised=False) | calibration_contents(header, grid)
-    user = {HISTORY: history(run, noise, how.seed), REPEATS: "none"}
+    contents |= electronics(preset, digitised=False) | calibration_contents(header, grid)
+    user = {HISTORY: history(run, noise, how.seed, inputs=_inputs(preset, noise)), REPEATS: "none"}
     total = len(run.foreground) + len(run.background)
     with mdf.create(path, contents, num_frames=total, user=user, overwrite=how.overwrite) as out:
         _write_calibration(run, out, how)
     return made
+
+
+def _inputs(preset: Preset, noise: Sequence[str]) -> tuple[Path, ...]:
+    own = () if preset.file is None else (preset.file,)
+    return (*own, *(file for spec in noise for file in noise_files(spec)))
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,9 @@ class _Spectra:
     @property
     def blocks(self) -> int:
         return self.run.blocks
+
+    def prepare(self) -> None:
+        self.run.prepare()
 
     def draw(self, index: int, /) -> tuple[NDArray[np.complex64], float]:
         """Return the spectra (n, J, C, K) of one block, and the share of its samples that were clipped."""
@@ -108,6 +118,7 @@ def _write_calibration(run: CalibrationRun, out: mdf.Writer, how: How) -> None:
     ratio, plan = SignalToNoise(), _Spectra(run)
     for index in range(run.filled_blocks, run.blocks):
         ratio.add_background(plan.draw(index)[0])
+    ratio.check()
     held: list[NDArray[np.complex64]] = []
     clipped = 0.0
     with in_order(plan, workers=how.workers, scheduler=how.scheduler) as blocks:

@@ -87,10 +87,20 @@ class CalibrationRun:
         self._places = grid.positions()
         self._empty = Signals(preset, grid, filled=0).empty()
         together, apart = rng.spawn(2)
-        self.acquisition = Acquisition(
-            preset, noise, periods=preset.patches, power=self._power(), rng=together
-        )
+        self._together_rng, self._noise = together, tuple(noise)
         self._streams = streams(apart, self.blocks)
+        self._acquisition: Acquisition | None = None
+
+    def prepare(self) -> None:
+        """Let the noise know the power of the signal; otherwise the first block does it."""
+        if self._acquisition is None:
+            self._acquisition = Acquisition(
+                self.preset,
+                self._noise,
+                periods=self.preset.patches,
+                power=self._power(),
+                rng=self._together_rng,
+            )
 
     @property
     def blocks(self) -> int:
@@ -113,7 +123,10 @@ class CalibrationRun:
         else:
             particles = np.zeros((len(source[part]), *self._empty.shape))
         rng = np.random.default_rng(self._streams[index])
-        return self.acquisition.acquire(particles, self._empty, source[part], rng)
+        if self._acquisition is None:
+            self.prepare()
+        assert self._acquisition is not None  # noqa: S101 - `prepare` has made it
+        return self._acquisition.acquire(particles, self._empty, source[part], rng)
 
     def header(self) -> Scan:
         """Return all that is known of the scan but its samples, which are zero and take no memory."""
@@ -263,18 +276,23 @@ class SignalToNoise:
         self._strength = self._strength + np.abs(spectra - mean).sum(axis=0, dtype=float)
         self._places += len(spectra)
 
-    def ratio(self) -> Floats:
-        """Return the ratio, shape (J, C, K).
+    def check(self) -> None:
+        """Refuse a background without noise, before the first place is measured.
 
         Raises
         ------
         UsageError
-            When a line has no noise at all.
+            When a line has no more than the rounding of single precision.
         """
-        if not np.all(self._jitter > 0):
+        mean = np.abs(self._background / self._empty)
+        rounding = np.finfo(np.float32).eps * np.sqrt(np.mean(mean**2, axis=-1, keepdims=True))
+        if not np.all(self._jitter / max(self._empty - 1, 1) > rounding):
             raise UsageError(
                 "some frequencies of the calibration have no noise, and so an infinite signal-to-noise ratio",
                 hint="add noise at all frequencies, for instance --noise gaussian:level=channel,snr_db=40",
             )
+
+    def ratio(self) -> Floats:
+        """Return the ratio, shape (J, C, K)."""
         ratio: Floats = (self._strength / self._places) / (self._jitter / (self._empty - 1))
         return ratio

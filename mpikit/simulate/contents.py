@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import mdf
 from mpikit.provenance import append_history, run_record
 from mpikit.scan import Scan
-from mpikit.simulate.acquisition import Acquisition
+from mpikit.simulate.acquisition import conversion
 from mpikit.simulate.calibrations import CalibrationRun
 from mpikit.simulate.particles import LITRES
 from mpikit.simulate.phantoms import Digits, Phantom
@@ -29,6 +30,7 @@ def history(
     seed: int,
     *,
     inputs: Sequence[Path] = (),
+    clean: bool = False,
     **more: Any,
 ) -> str:
     """Return the history of a simulated file: all that it takes to make it again.
@@ -39,7 +41,9 @@ def history(
     noise : sequence of str
     seed : int
     inputs : sequence of Path
-        Files that the phantom comes from.
+        Files that phantom and noise come from.
+    clean : bool
+        The file holds the particle signal alone.
     **more
         Further options, by name.
     """
@@ -57,13 +61,22 @@ def history(
     else:
         options["calibration"] = True
     record = run_record(
-        "simulate", inputs=inputs, options=options | more, seed=seed, steps=electronic_steps(preset)
+        "simulate",
+        inputs=inputs,
+        options=options | more,
+        seed=seed,
+        steps=electronic_steps(preset, clean=clean),
     )
     return append_history(None, record)
 
 
-def electronic_steps(preset: Preset) -> dict[str, Any]:
-    """Return what happens to the signal between particles and file, ready for JSON."""
+def electronic_steps(preset: Preset, *, clean: bool = False) -> dict[str, Any]:
+    """Return what happens to the signal between particles and file, ready for JSON.
+
+    A clean signal has neither feed-through nor ADC, and no averages make it better.
+    """
+    if clean:
+        preset = replace(preset, receiver=replace(preset.receiver, feed_through=None, adc=None, averages=1))
     relaxation = preset.particle.relaxation_time
     described = {"relaxation": {"time": relaxation}} if relaxation else {}
     return described | steps(preset.receiver)
@@ -120,16 +133,16 @@ def dose(phantom: Phantom | Digits) -> tuple[float, float]:
     return highest, amount / highest if highest else 0.0
 
 
-def electronics(acquisition: Acquisition, *, digitised: bool = True) -> dict[str, Any]:
+def electronics(preset: Preset, *, digitised: bool = True) -> dict[str, Any]:
     """Return what the file says about the receive chain."""
-    preset = acquisition.preset
     contents: dict[str, Any] = {}
     response = chain_response(preset.receiver, preset.drive_field, preset.samples)
     if response is not None:
         contents["/acquisition/receiver/transferFunction"] = response
-    if digitised and acquisition.conversion is not None:
-        factor = [[acquisition.conversion, 0.0]] * preset.receiver.channels
-        contents["/acquisition/receiver/dataConversionFactor"] = np.array(factor)
+    factor = conversion(preset.receiver)
+    if digitised and factor is not None:
+        factors = np.array([[factor, 0.0]] * preset.receiver.channels)
+        contents["/acquisition/receiver/dataConversionFactor"] = factors
     return contents
 
 

@@ -14,11 +14,11 @@ import mdf
 from mpikit.errors import UsageError
 from mpikit.events import Event, Finding, Step, Warned, silent
 from mpikit.files import check_output
-from mpikit.plugins import parse_noise
+from mpikit.plugins import noise_files, parse_noise
 from mpikit.provenance import HISTORY, REPEATS
 from mpikit.scan import Scan
 from mpikit.scan_file import scan_contents
-from mpikit.simulate.acquisition import Acquisition
+from mpikit.simulate.acquisition import stored_type
 from mpikit.simulate.contents import (
     SOURCES,
     dose,
@@ -31,9 +31,9 @@ from mpikit.simulate.contents import (
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.request import Recipe
-from mpikit.simulate.resources import check_disk, check_memory
+from mpikit.simulate.resources import check_disk, check_memory, check_scan
 from mpikit.simulate.scans import Block, Session, Simulation
-from mpikit.simulate.workers import in_order
+from mpikit.simulate.workers import check_workers, in_order
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,9 @@ class How:
     dry_run: bool = False
     tell: Callable[[Event], None] = silent
 
+    def __post_init__(self) -> None:
+        check_workers(self.workers, self.scheduler)
+
 
 def simulate_file(
     preset: Preset,
@@ -133,95 +136,154 @@ def simulate_file(
     UsageError, InputError
         When the arguments make no scan with this preset, or a file cannot be written there.
     """
-    how = how or How()
-    _check_outputs(path, clean, how.overwrite)
-    rng = np.random.default_rng(how.seed)
-    simulation = Simulation(
+    job = ScanFile(
         preset,
-        phantom,
+        path,
+        phantom=phantom,
         frames=frames,
-        periods=preset.periods if periods is None else periods,
-        background_frames=preset.background_frames if background_frames is None else background_frames,
-        noise=[parse_noise(spec) for spec in noise],
-        rng=rng,
-        session=None if how.session is None else Session(how.session, how.first_frame),
-        tell=how.tell,
+        periods=periods,
+        background_frames=background_frames,
+        noise=noise,
+        clean=clean,
+        recipe=recipe,
+        how=how,
     )
-    made = described(path, simulation.header(), simulation.acquisition)
-    _check_room(made, clean, phantom)
-    if how.dry_run:
-        return made
-    with ExitStack() as files:
-        noisy, reference = _open(files, simulation, path, clean, noise, recipe or Recipe(), how)
-        found = _write(simulation, noisy, reference, how)
-    how.tell(found)
-    return replace(made, snr_db=cast("float | None", found.value))
+    job.check_outputs()
+    return job.made if job.how.dry_run else job.write()
 
 
-def described(path: Path, header: Scan, acquisition: Acquisition | None) -> Simulated:
-    """Return what a file will hold: counts or volts of a scan, spectra of a calibration."""
+class ScanFile:
+    """A scan that is about to be simulated and written: everything that can be checked has been.
+
+    Parameters
+    ----------
+    preset, path, phantom, frames, periods, background_frames, noise, clean, recipe, how
+        See `simulate_file`.
+
+    Raises
+    ------
+    UsageError, InputError
+        When the arguments make no scan with this preset.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        path: Path,
+        *,
+        phantom: Phantom | Digits,
+        frames: int,
+        periods: int | None = None,
+        background_frames: int | None = None,
+        noise: Sequence[str] = (),
+        clean: Path | None = None,
+        recipe: Recipe | None = None,
+        how: How | None = None,
+    ) -> None:
+        self.how, self.recipe, self.noise = how or How(), recipe or Recipe(), tuple(noise)
+        self.path, self.clean = path, clean
+        counts: dict[str, Any] = {
+            "frames": frames,
+            "periods": preset.periods if periods is None else periods,
+            "background_frames": preset.background_frames if background_frames is None else background_frames,
+        }
+        check_scan(preset, path, voxels=int(np.prod(phantom.grid.size)), **counts)
+        session = None if self.how.session is None else Session(self.how.session, self.how.first_frame)
+        self.simulation = Simulation(
+            preset,
+            phantom,
+            **counts,
+            noise=[parse_noise(spec) for spec in noise],
+            rng=np.random.default_rng(self.how.seed),
+            session=session,
+            tell=self.how.tell,
+        )
+        files = [file for spec in noise for file in noise_files(spec)]
+        self.inputs = (*self.recipe.inputs, *files)
+        self.made = described(path, self.simulation.header(), stored_type(preset.receiver))
+
+    def check_outputs(self) -> None:
+        """Refuse to write where something is that shall stay, or where there is no room.
+
+        Raises
+        ------
+        UsageError, InputError
+        """
+        _check_outputs(self.path, self.clean, self.inputs, self.how.overwrite)
+        if self.clean is not None:
+            phantom, made = self.simulation.phantom, self.made
+            images = 4.0 * float(np.prod(phantom.grid.size, dtype=float)) * phantom.count
+            check_memory(images, "the phantoms of the clean file")
+            samples = 4.0 * made.frames * made.periods * made.channels * made.samples
+            check_disk(self.clean, made.size + samples + images)
+
+    def write(self) -> Simulated:
+        """Simulate, and write the file or the two files."""
+        with ExitStack() as files:
+            noisy, reference = self._open(files)
+            found = _write(self.simulation, noisy, reference, self.how)
+        self.how.tell(found)
+        return replace(self.made, snr_db=cast("float | None", found.value))
+
+    def _open(self, files: ExitStack) -> tuple[mdf.Writer, mdf.Writer | None]:
+        """Begin the noisy and, if there shall be one, the clean file."""
+        simulation, preset, phantom = self.simulation, self.simulation.preset, self.simulation.phantom
+        header = simulation.header()
+        about = words(preset, f"{phantom.name} phantom", simulation.signals.forms)
+        about |= tracer(preset, *dose(phantom))
+        own = {REPEATS: header.repeats, SOURCES: phantom.sources, **self.recipe.values}
+        noisy = self._create(files, self.path, header, about | electronics(preset), own | self._history())
+        if self.clean is None:
+            return noisy, None
+        only = replace(
+            header,
+            background=header.background[:0],
+            foreground_index=np.arange(simulation.frames),
+            background_index=header.background_index[:0],
+        )
+        about["/experiment/description"] = "The particle signal alone, for evaluation only"
+        about |= electronics(preset, digitised=False)
+        own |= self._history(clean=True) | truth(phantom)
+        return noisy, self._create(files, self.clean, only, about, own)
+
+    def _create(
+        self, files: ExitStack, path: Path, scan: Scan, about: dict[str, Any], own: dict[str, Any]
+    ) -> mdf.Writer:
+        contents, count = scan_contents(scan) | about, len(scan.signal) + len(scan.background)
+        return files.enter_context(
+            mdf.create(path, contents, num_frames=count, user=own, overwrite=self.how.overwrite)
+        )
+
+    def _history(self, *, clean: bool = False) -> dict[str, Any]:
+        how = self.how
+        session = {"session": how.session, "first_frame": how.first_frame} if how.session is not None else {}
+        text = history(
+            self.simulation,
+            () if clean else self.noise,
+            how.seed,
+            inputs=self.recipe.inputs if clean else self.inputs,
+            clean=clean,
+            **self.recipe.options,
+            **session,
+        )
+        return {HISTORY: text}
+
+
+def described(path: Path, header: Scan, stored: np.dtype[Any] | None = None) -> Simulated:
+    """Return what a file will hold: stored values of a scan, or spectra of a calibration."""
     frames, periods, channels, samples = header.signal.shape
-    values, each = samples // 2 + 1, 8
-    if acquisition is not None:
-        values, each = samples, acquisition.stored_type.itemsize
-    total = frames + len(header.background)
-    size = total * periods * channels * values * each
+    values, each = (samples // 2 + 1, 8) if stored is None else (samples, stored.itemsize)
+    size = (frames + len(header.background)) * periods * channels * values * each
     return Simulated(path, frames, len(header.background), periods, channels, samples, size)
 
 
-def _check_outputs(path: Path, clean: Path | None, overwrite: bool) -> None:
-    check_output(path, overwrite=overwrite)
+def _check_outputs(path: Path, clean: Path | None, inputs: tuple[Path, ...], overwrite: bool) -> None:
+    check_output(path, inputs=inputs, overwrite=overwrite)
     if clean is None:
         return
-    check_output(clean, overwrite=overwrite, option="--clean")
+    check_output(clean, inputs=inputs, overwrite=overwrite, option="--clean")
     if path.resolve() == clean.resolve():
         raise UsageError("the noisy and the clean scan cannot be one file", hint="give --clean another name")
-
-
-def _check_room(made: Simulated, clean: Path | None, phantom: Phantom | Digits) -> None:
-    check_disk(made.path, made.size)
-    if clean is not None:
-        images = 4.0 * float(np.prod(phantom.grid.size, dtype=float)) * phantom.count
-        check_memory(images, "the phantoms of the clean file")
-        check_disk(
-            clean, made.size + 4.0 * made.frames * made.periods * made.channels * made.samples + images
-        )
-
-
-def _open(
-    files: ExitStack,
-    simulation: Simulation,
-    path: Path,
-    clean: Path | None,
-    noise: Sequence[str],
-    recipe: Recipe,
-    how: How,
-) -> tuple[mdf.Writer, mdf.Writer | None]:
-    """Begin the noisy and, if there shall be one, the clean file."""
-    header, phantom, electrons = simulation.header(), simulation.phantom, simulation.acquisition
-    session = {"session": how.session, "first_frame": how.first_frame} if how.session is not None else {}
-    said = history(simulation, noise, how.seed, inputs=recipe.inputs, **recipe.options, **session)
-    about = words(simulation.preset, f"{phantom.name} phantom", simulation.signals.forms)
-    about |= tracer(simulation.preset, *dose(phantom))
-    user: dict[str, Any] = {HISTORY: said, REPEATS: header.repeats, SOURCES: phantom.sources, **recipe.values}
-
-    def create(path: Path, scan: Scan, more: dict[str, Any], user: dict[str, Any]) -> mdf.Writer:
-        contents, count = scan_contents(scan) | about | more, len(scan.signal) + len(scan.background)
-        return files.enter_context(
-            mdf.create(path, contents, num_frames=count, user=user, overwrite=how.overwrite)
-        )
-
-    noisy = create(path, header, electronics(electrons), user)
-    if clean is None:
-        return noisy, None
-    only = replace(
-        header,
-        background=header.background[:0],
-        foreground_index=np.arange(simulation.frames),
-        background_index=header.background_index[:0],
-    )
-    about["/experiment/description"] = "The particle signal alone, for evaluation only"
-    return noisy, create(clean, only, electronics(electrons, digitised=False), user | truth(phantom))
 
 
 def _write(simulation: Simulation, noisy: mdf.Writer, clean: mdf.Writer | None, how: How) -> Finding:

@@ -23,6 +23,7 @@ MAGNETITE_PER_IRON = 231.533e-3 / 5170 / 3  # m³ of magnetite for each mol of i
 LITRES = 1000.0  # L in one m³
 
 _MAY_BE_ZERO = ("diameter_spread", "relaxation_time")
+_FIELDS = (1e-8, 1e4)  # T, between which any particle saturates
 _SIZES = 24  # nodes of the quadrature over the diameters
 
 # Below this argument the differences of large numbers lose more digits than the series leave out.
@@ -126,6 +127,12 @@ class Particle:
             if not lowest <= value < math.inf:
                 wanted = "0 or more" if name in _MAY_BE_ZERO else "a number above 0"
                 raise UsageError(f"the {name} of the particles is {value}, expected {wanted}, in SI units")
+        if not _FIELDS[0] < self.saturation_field < _FIELDS[1]:
+            raise UsageError(
+                f"the particles saturate at {self.saturation_field:g} T, expected something between "
+                f"{_FIELDS[0]:g} and {_FIELDS[1]:g} T",
+                hint="core_diameter is in m, saturation_magnetisation in A/m, temperature in K",
+            )
 
     @property
     def moment(self) -> float:

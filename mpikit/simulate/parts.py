@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Finding
 from mpikit.files import check_output
-from mpikit.simulate.calibration_files import simulate_calibration_file
-from mpikit.simulate.files import How, Simulated, simulate_file
+from mpikit.simulate.calibration_files import CALIBRATION_NOISE, simulate_calibration_file
+from mpikit.simulate.files import How, ScanFile, Simulated
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Part, Preset
 from mpikit.simulate.request import Recipe
@@ -47,17 +48,21 @@ def simulate_parts(
     how = how or How()
     if not preset.parts:
         raise UsageError(f"preset {preset.name} is one file, and no data set of several")
-    paths = [folder / f"{part.name}.mdf" for part in preset.parts]
-    _make_folder(folder, paths, overwrite=how.overwrite)
     chosen = preset.noise if noise is None else noise
-    done: list[Simulated] = []
+    jobs: list[ScanFile | _Calibration] = []
     first = 0
-    for index, (part, path) in enumerate(zip(preset.parts, paths, strict=True)):
-        how.tell(Finding("part", part.name, f"== {part.name}"))
+    for index, part in enumerate(preset.parts):
         own = replace(how, seed=_own_seed(how.seed, index), session=how.seed, first_frame=first)
-        done.append(_part(preset, part, path, chosen, own))
-        first += done[-1].frames + done[-1].background_frames
-    return done
+        path = folder / f"{part.name}.mdf"
+        told = {"part": part.name, "data_set_seed": how.seed}
+        if part.kind == "calibration":
+            jobs.append(_Calibration(preset, path, own))
+            continue
+        job = _scan_job(preset, part, path, chosen, told, own)
+        jobs.append(job)
+        first += job.made.frames + job.made.background_frames
+    _share_power([job for job in jobs if isinstance(job, ScanFile)])
+    return _run(folder, jobs, how)
 
 
 def simulate_splits(
@@ -65,7 +70,10 @@ def simulate_splits(
     folder: Path,
     splits: Sequence[tuple[str, Digits]],
     *,
+    periods: int | None = None,
+    background_frames: int | None = None,
     noise: Sequence[str] = (),
+    clean: Path | None = None,
     recipe: Recipe | None = None,
     how: How | None = None,
 ) -> list[Simulated]:
@@ -77,7 +85,10 @@ def simulate_splits(
     folder : Path
     splits : sequence of (str, Digits)
         Name of each file, and what it shows.
-    noise : sequence of str
+    periods, background_frames, noise
+        See `simulate_file`.
+    clean : Path or None
+        Folder for the particle signals alone, under the same names.
     recipe : Recipe or None
         What the history says about the phantoms.
     how : How
@@ -88,18 +99,28 @@ def simulate_splits(
         When a file cannot be written.
     """
     how = how or How()
-    counts = {"split": [digits.count for _, digits in splits]}
-    told = Recipe({**(recipe.options if recipe else {}), **counts}, recipe.inputs if recipe else ())
-    paths = [folder / f"{name}.mdf" for name, _ in splits]
-    _make_folder(folder, paths, overwrite=how.overwrite)
-    done = []
-    for index, (path, (name, digits)) in enumerate(zip(paths, splits, strict=True)):
-        how.tell(Finding("part", name, f"== {name}"))
-        own = replace(how, seed=_own_seed(how.seed, index))
-        frames = digits.count
-        made = simulate_file(preset, path, phantom=digits, frames=frames, noise=noise, recipe=told, how=own)
-        done.append(made)
-    return done
+    sizes = [digits.count for _, digits in splits]
+    options, inputs = (recipe.options, recipe.inputs) if recipe else ({}, ())
+    jobs = []
+    for index, (name, digits) in enumerate(splits):
+        told = {**options, "split": sizes, "part": name, "data_set_seed": how.seed}
+        jobs.append(
+            ScanFile(
+                preset,
+                folder / f"{name}.mdf",
+                phantom=digits,
+                frames=digits.count,
+                periods=periods,
+                background_frames=background_frames,
+                noise=noise,
+                clean=None if clean is None else clean / f"{name}.mdf",
+                recipe=Recipe(told, inputs),
+                how=replace(how, seed=_own_seed(how.seed, index)),
+            )
+        )
+    if clean is not None and not how.dry_run:
+        _make_folder(clean)
+    return _run(folder, jobs, how)
 
 
 def samples(preset: Preset, part: Part) -> Phantom:
@@ -126,10 +147,11 @@ def samples(preset: Preset, part: Part) -> Phantom:
     positions = np.array(part.positions)
     columns = np.abs(centres[:, None] - positions).argmin(axis=0)
     wrong = np.abs(centres[columns] - positions) > 1e-6
-    if np.any(wrong) or not len(positions) or not part.concentrations:
+    if np.any(wrong):
         raise UsageError(
-            f"part {part.name!r} of preset {preset.name}: the samples at {1e3 * positions[wrong]} mm are at "
-            f"the centre of no voxel, expected some of {1e3 * centres} mm"
+            f"part {part.name!r} of preset {preset.name}: the sample at {1e3 * positions[wrong][0]:g} mm is "
+            "at the centre of no voxel",
+            hint=f"there are {len(centres)} voxels from {1e3 * centres[0]:g} to {1e3 * centres[-1]:g} mm",
         )
     images = np.zeros((len(part.concentrations), len(positions), *grid.shape))
     for row, concentration in zip(images, part.concentrations, strict=True):
@@ -137,33 +159,87 @@ def samples(preset: Preset, part: Part) -> Phantom:
     return Phantom(images.reshape(-1, *grid.shape), grid, "point samples")
 
 
-def _part(preset: Preset, part: Part, path: Path, noise: Sequence[str], how: How) -> Simulated:
-    if part.kind == "calibration":
-        return simulate_calibration_file(preset, path, how=how)
-    scanner = replace(preset, receiver=replace(preset.receiver, averages=part.averages))
+@dataclass(frozen=True)
+class _Calibration:
+    """The calibration of a data set, which has noise of its own."""
+
+    preset: Preset
+    path: Path
+    how: How
+
+    @property
+    def made(self) -> Simulated:
+        return self._simulated(dry_run=True)
+
+    def check_outputs(self) -> None:
+        check_output(self.path, overwrite=self.how.overwrite)
+
+    def write(self) -> Simulated:
+        return self._simulated(dry_run=False)
+
+    def _simulated(self, *, dry_run: bool) -> Simulated:
+        how = replace(self.how, dry_run=dry_run)
+        return simulate_calibration_file(self.preset, self.path, noise=(CALIBRATION_NOISE,), how=how)
+
+
+def _scan_job(
+    preset: Preset, part: Part, path: Path, noise: Sequence[str], told: dict[str, Any], how: How
+) -> ScanFile:
+    averages = preset.receiver.averages * part.averages
+    scanner = replace(preset, receiver=replace(preset.receiver, averages=averages))
     if part.kind == "empty":
         grid = preset.phantom.grid()
-        nothing = Phantom(np.zeros((1, *grid.shape)), grid, "empty scanner")
-        return simulate_file(
-            scanner, path, phantom=nothing, frames=0, periods=part.periods, background_frames=part.frames,
-            noise=noise, how=how,
-        )  # fmt: skip
-    phantom = samples(preset, part)
-    places = np.zeros((phantom.count, 3))
-    places[:, 0] = np.tile(part.positions, len(part.concentrations))
-    doses = np.repeat(part.concentrations, len(part.positions))
-    known = Recipe(values={POSITIONS: places, CONCENTRATIONS: doses})
-    return simulate_file(
-        scanner, path, phantom=phantom, frames=phantom.count, periods=part.periods, background_frames=0,
-        noise=noise, recipe=known, how=how,
-    )  # fmt: skip
+        phantom = Phantom(np.zeros((1, *grid.shape)), grid, "empty scanner")
+        frames, empty, recipe = 0, part.frames, Recipe(told)
+    else:
+        phantom = samples(preset, part)
+        frames, empty = phantom.count, 0
+        places = np.zeros((frames, 3))
+        places[:, 0] = np.tile(part.positions, len(part.concentrations))
+        doses = np.repeat(part.concentrations, len(part.positions))
+        recipe = Recipe(told, values={POSITIONS: places, CONCENTRATIONS: doses})
+    return ScanFile(
+        scanner,
+        path,
+        phantom=phantom,
+        frames=frames,
+        periods=part.periods,
+        background_frames=empty,
+        noise=noise,
+        recipe=recipe,
+        how=how,
+    )
+
+
+def _share_power(jobs: Sequence[ScanFile]) -> None:
+    """Let the noise of all files refer to one power, that of all samples."""
+    filled = [job.simulation for job in jobs if job.simulation.frames]
+    total = sum(simulation.frames for simulation in filled)
+    power = sum(simulation.frames / total * simulation.mean_power() for simulation in filled)
+    for job in jobs:
+        job.simulation.power = np.asarray(power)
+
+
+def _run(folder: Path, jobs: Sequence[ScanFile | _Calibration], how: How) -> list[Simulated]:
+    """Write all files of a data set, or none if one cannot be written."""
+    if how.dry_run:
+        return [job.made for job in jobs]
+    _make_folder(folder)
+    for job in jobs:
+        job.check_outputs()
+    done = []
+    for job in jobs:
+        name = job.path.stem
+        how.tell(Finding("part", name, f"== {name}"))
+        done.append(job.write())
+    return done
 
 
 def _own_seed(seed: int, index: int) -> int:
     return int(np.random.SeedSequence((seed, 3, index)).generate_state(1)[0])
 
 
-def _make_folder(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,5 +247,3 @@ def _make_folder(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> Non
             f"the folder {folder} cannot be made: {error.strerror}",
             hint="several files need a folder as --output",
         ) from error
-    for path in paths:
-        check_output(path, overwrite=overwrite)

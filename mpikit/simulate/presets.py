@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -23,6 +23,11 @@ from mpikit.simulate.tables import PartTable, PresetTable, ReceiverTable, Region
 
 Floats = NDArray[np.float64]
 MOST_SAMPLES = 20_000_000  # of one period
+_INSTEAD = {
+    "drive_field.frequencies": ("base_frequency", "dividers"),
+    "drive_field.dividers": ("frequencies",),
+    "drive_field.base_frequency": ("frequencies",),
+}
 _FOLDER = files("mpikit.simulate") / "scanners"
 
 
@@ -102,8 +107,12 @@ class Part:
         Of the samples, along x.
     concentrations : tuple of float, mol(Fe)/L
         Of the samples; each is measured at each position.
-    frames, periods, averages : int
-        N of the empty scanner, J, and periods that are averaged into each stored one.
+    frames : int
+        N of the empty scanner.
+    periods : int or None
+        J; None is that of the preset.
+    averages : int
+        Periods that are averaged into each stored one, times those of the receiver.
     """
 
     name: str
@@ -111,7 +120,7 @@ class Part:
     positions: tuple[float, ...]
     concentrations: tuple[float, ...]
     frames: int
-    periods: int
+    periods: int | None
     averages: int
 
 
@@ -143,6 +152,8 @@ class Preset:
         Files of a data set that has several; empty for a preset that makes one file.
     table : mapping
         All of this as the preset file says it, with the changes of the user.
+    file : Path or None
+        The preset file, if it is not one of ours.
     """
 
     name: str
@@ -163,6 +174,7 @@ class Preset:
     calibration: Region
     parts: tuple[Part, ...] = ()
     table: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None
 
     @property
     def samples(self) -> int:
@@ -212,7 +224,7 @@ def preset(name: str, changes: Sequence[str] = ()) -> Preset:
         raise _in_our_words(name, error) from None
     made = _read(checked, table)
     _check(made)
-    return made
+    return made if name in preset_names() else replace(made, file=Path(name))
 
 
 def preset_text(name: str) -> str:
@@ -226,15 +238,22 @@ def preset_text(name: str) -> str:
     if name in preset_names():
         return (_FOLDER / f"{name}.toml").read_text("utf-8")
     path = Path(name)
-    if path.suffix != ".toml" and not path.is_file():
+    if path.suffix != ".toml" and not _is_file(path):
         near = did_you_mean(name, preset_names())
         hint = f"{near} choose one of {listing()}, or the path of a preset file (.toml)".strip()
         raise UsageError(f"there is no preset {name!r}", hint=hint)
     try:
         return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise InputError(f"the preset file {name} cannot be read: {what}") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
 
 
 def preset_table(name: str) -> dict[str, Any]:
@@ -246,40 +265,60 @@ def preset_table(name: str) -> dict[str, Any]:
 
 
 def _change(table: dict[str, Any], change: str) -> None:
-    """Set one value, ``table.name=value``."""
+    """Set one value, ``table.name=value``; ``parts.train.periods=10`` sets one of a part."""
     path, equals, text = change.partition("=")
     names = [part.strip() for part in path.split(".")]
     if not equals or not all(names):
         raise UsageError(
             f"{change!r} sets nothing, expected table.name=value", hint="as particle.relaxation_time=2e-6"
         )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # a word needs no quotes
+    *outer, last = names
     inner: Any = table
-    for part in names[:-1]:
-        inner = inner.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise UsageError(f"{change!r}: {part!r} is a value and holds no others")
-    if isinstance(inner.get(names[-1]), dict) and not isinstance(value, dict):
-        known = ", ".join(f"{path.strip()}.{key}" for key in inner[names[-1]])
+    for name in outer:
+        inner = _inside(inner, name, change)
+    for other in _INSTEAD.get(".".join(names), ()):  # one way of saying it replaces the other
+        inner.pop(other, None)
+    value = _value(text, change)
+    if isinstance(inner.get(last), dict) and not isinstance(value, dict):
+        known = ", ".join(f"{path.strip()}.{key}" for key in inner[last])
         raise UsageError(f"{change!r}: {path.strip()!r} is a table", hint=f"change one of {known}")
-    inner[names[-1]] = value
+    inner[last] = value
+
+
+def _inside(outer: dict[str, Any], name: str, change: str) -> dict[str, Any]:
+    """Return a table inside of another; the parts are found by their names."""
+    inner = outer.setdefault(name, {})
+    if isinstance(inner, list):
+        inner = {each["name"]: each for each in inner if isinstance(each, dict) and "name" in each}
+    if not isinstance(inner, dict):
+        raise UsageError(f"{change!r}: {name!r} is a value and holds no others")
+    return inner
+
+
+def _value(text: str, change: str) -> Any:
+    try:
+        read: dict[str, Any] = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text.strip()  # a word needs no quotes
+    if len(read) > 1:
+        raise UsageError(f"{change!r} sets more than one value", hint="give each with a --param of its own")
+    return read["value"]
 
 
 def _in_our_words(name: str, error: ValidationError) -> UsageError:
-    first = error.errors()[0]
+    # a misspelt name before what it leaves missing
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in first["loc"] if not _is_alternative(str(part)))
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        known = _known(first["loc"][:-1])
-        near = did_you_mean(str(first["loc"][-1]), known)
+        names = _known(first["loc"][:-1])
+        near = did_you_mean(str(first["loc"][-1]), names)
         return UsageError(
-            f"preset {name}: there is no {place!r}", hint=f"{near} there are {', '.join(known)}".strip()
+            f"preset {name}: there is no {place!r}", hint=f"{near} there are {', '.join(names)}".strip()
         )
     if first["type"] == "missing":
-        return UsageError(f"preset {name}: {place!r} is missing")
+        known = ", ".join(_known(first["loc"][:-1]))
+        return UsageError(f"preset {name}: {place!r} is missing", hint=f"a preset file needs there: {known}")
     return UsageError(
         f"preset {name}: {place} is {first['input']!r}: {said}" if place else f"preset {name}: {said}"
     )
@@ -305,10 +344,10 @@ def _read(table: PresetTable, said: Mapping[str, Any]) -> Preset:
     keys = ("name", "summary", "source", "repeats", "frames", "background_frames")
     selection_field = table.selection_field.selection_field()
     patches = len(selection_field.gradient)
-    if patches > 1 and table.periods not in (1, patches):
+    if table.periods > 1 and table.periods % patches:
         raise UsageError(
             f"preset {table.name} has {table.periods} periods and {patches} selection fields",
-            hint="leave periods out: each selection field is a period of the frame",
+            hint="leave periods out, or give a multiple: each selection field is a period of the frame",
         )
     return Preset(
         **{key: getattr(table, key) for key in keys},
@@ -349,7 +388,9 @@ def _receiver(table: ReceiverTable) -> Receiver:
 
 
 def _region(table: RegionTable) -> Region:
-    return Region(size=table.size, field_of_view=table.field_of_view, concentration=table.concentration)
+    nx, ny, nz = table.size
+    x, y, z = table.field_of_view
+    return Region(size=(nx, ny, nz), field_of_view=(x, y, z), concentration=table.concentration)
 
 
 def _part(table: PartTable) -> Part:
@@ -360,7 +401,10 @@ def _part(table: PartTable) -> Part:
 
 
 def _check(made: Preset) -> None:
-    """Refuse a period without a whole number of samples, or with far too many."""
+    """Refuse a period without a whole number of samples, or with far too many, and parts of one name."""
+    names = [part.name for part in made.parts]
+    if len(set(names)) < len(names):
+        raise UsageError(f"preset {made.name}: the parts are called {', '.join(names)}, expected each once")
     exact = made.drive_field.cycle * made.receiver.sampling_rate
     if abs(exact - made.samples) > 1e-6 * exact:
         raise UsageError(
@@ -368,8 +412,9 @@ def _check(made: Preset) -> None:
             f"which are {exact:.6g} samples at {made.receiver.sampling_rate:g} Hz, expected a whole number",
             hint="choose receiver.bandwidth as half the base frequency of the drive field, or part of it",
         )
-    if made.samples > MOST_SAMPLES:
+    if made.samples * made.receiver.oversampling > MOST_SAMPLES:
         raise UsageError(
-            f"preset {made.name}: one period would have {made.samples} samples",
-            hint="the drive frequencies have no short common period: choose dividers with common factors",
+            f"preset {made.name}: one period would have {made.samples * made.receiver.oversampling} samples",
+            hint="there is no short common period: choose dividers with common factors; or take a lower "
+            "bandwidth, or less oversampling",
         )

@@ -92,6 +92,13 @@ class Receiver:
         check_positive("the bandwidth of the receiver", self.bandwidth, "Hz")
         check_whole("the oversampling of the receiver", self.oversampling, least=1)
         check_whole("the number of averages of the receiver", self.averages, least=1)
+        if not np.any(sensitivity):
+            raise UsageError("the receive coils have no sensitivity: they see nothing")
+        if self.adc is not None and self.adc.levels // 2 * self.averages > 1 << 31:
+            raise UsageError(
+                f"the sum of {self.averages} averages with {self.adc.bits} bits does not fit 32 bits",
+                hint="take fewer averages or bits",
+            )
         self._check_feed_through()
         self._check_transfer_function()
 
@@ -351,10 +358,13 @@ def _check_aliasing(receiver: Receiver, coil_voltage: Floats, samples: int) -> N
     if not reached.size or 2 * reached[-1] < samples:
         return
     highest, spacing = int(reached[-1]), receiver.sampling_rate / samples
+    decimate = f"decimate, with receiver.oversampling={2 * highest // samples + 1} or more"
+    seen = highest < 0.9 * (power.shape[-1] - 1)  # else it reaches further than can be seen from here
     raise UsageError(
         f"a sampling rate of {receiver.sampling_rate:.10g} Hz is too low: the particle signal reaches up to "
         f"{highest * spacing:.10g} Hz, expected no more than {MOST_ALIASED:g} of its rms from "
         f"{receiver.bandwidth:.10g} Hz on",
-        hint=f"raise receiver.bandwidth to {(highest + 1) * spacing:.10g} Hz or more, or decimate: "
-        f"receiver.oversampling={2 * highest // samples + 1} or more",
+        hint=f"raise receiver.bandwidth to {(highest + 1) * spacing:.10g} Hz or more, or {decimate}"
+        if seen
+        else decimate,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from mdf import Grid
 from mpikit.errors import UsageError
 from mpikit.simulate.phantoms import (
+    PHANTOMS,
     Digits,
     Phantom,
     digit_splits,
@@ -22,6 +23,10 @@ from mpikit.simulate.phantoms import (
 from mpikit.simulate.phantoms.pictures import phantom_file
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.resources import check_memory
+
+MOST_IRON = 10.0  # mol(Fe)/L; metallic iron has 141
+MOST_EXTENT = 1.0  # m
+_EACH = 200.0  # bytes of memory for each of many digits, before it is drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +98,17 @@ def requested(preset: Preset, subject: Subject, *, seed: int = 0) -> tuple[Phant
         When there is no such phantom in the field of view, or not so many.
     """
     _check_counts(preset, subject)
-    name = subject.phantom or preset.phantom_name
+    name = preset.phantom_name if subject.phantom is None else subject.phantom
     grid = _grid(preset, subject, name)
     several = preset.repeats == "periods"
-    frames = subject.count or subject.frames or (1 if several and name != "digits" else preset.frames)
+    path = _picture(name)
+    images = 1 if path is None else file_size(path)[3]
+    if images > 1 and not several:
+        raise UsageError(
+            f"{name} holds {images} phantoms, and {preset.name} measures one in every frame",
+            hint="add -p repeats=periods, so that every frame shows another one",
+        )
+    frames = subject.count or subject.frames or (images if several and name != "digits" else preset.frames)
     count = frames if several else 1
     concentration = subject.concentration
     if concentration is None and needs_concentration(name):
@@ -121,9 +133,11 @@ def recipe(preset: Preset, subject: Subject) -> Recipe:
     preset : Preset
     subject : Subject
     """
-    name = subject.phantom or preset.phantom_name
-    path = phantom_file(name)
-    files = [file for file in (path, subject.mnist) if file is not None and file.is_file()]
+    name = preset.phantom_name if subject.phantom is None else subject.phantom
+    path = _picture(name)
+    files = [file for file in (preset.file, path, subject.mnist) if file is not None and file.is_file()]
+    if subject.mnist is not None and subject.mnist.is_dir():
+        files += sorted(file for file in subject.mnist.iterdir() if file.is_file())
     options = {
         "phantom": name if path is None else path.name,
         "mnist": None if subject.mnist is None else subject.mnist.name,
@@ -150,7 +164,9 @@ def requested_splits(preset: Preset, subject: Subject, counts: Sequence[int], *,
     ------
     UsageError
     """
-    name = subject.phantom or preset.phantom_name
+    _check_counts(preset, subject)
+    check_memory(_EACH * sum(counts), f"{sum(counts)} digits")
+    name = preset.phantom_name if subject.phantom is None else subject.phantom
     if name != "digits" or preset.repeats != "periods":
         raise UsageError(
             "only a preset with many digits can be split",
@@ -163,6 +179,10 @@ def requested_splits(preset: Preset, subject: Subject, counts: Sequence[int], *,
     concentration = preset.phantom.concentration if subject.concentration is None else subject.concentration
     grid = _grid(preset, subject, name)
     return digit_splits(counts, grid, concentration=concentration, rng=_rng(seed), mnist=subject.mnist)
+
+
+def _picture(name: str) -> Path | None:
+    return None if name in PHANTOMS else phantom_file(name)
 
 
 def _check_counts(preset: Preset, subject: Subject) -> None:
@@ -179,17 +199,29 @@ def _check_counts(preset: Preset, subject: Subject) -> None:
     for number, words in ((subject.count, "phantoms"), (subject.frames, "frames")):
         if number is not None and number < 1:
             raise UsageError(f"{number} {words} make no scan", hint="give 1 or more")
+    check_memory(_EACH * (subject.count or 0), f"{subject.count} phantoms")
+    if subject.concentration is not None and subject.concentration > MOST_IRON:
+        raise UsageError(
+            f"the concentration is {subject.concentration:g} mol(Fe)/L, expected {MOST_IRON:g} or less",
+            hint="0.1 is 100 mmol(Fe)/L, a strong tracer",
+        )
 
 
 def _grid(preset: Preset, subject: Subject, name: str) -> Grid:
     """Return the grid of the phantom; a file brings its own number of voxels."""
     size = tuple(subject.size)
-    path = phantom_file(name)
+    path = _picture(name)
     if path is not None and not size:
         size = file_size(path)[:3]
     grid = preset.phantom.grid(size, subject.field_of_view)
     voxels = int(np.prod(grid.size, dtype=object))
-    check_memory(100.0 * voxels, f"a phantom of {voxels} voxels")
+    if np.max(grid.field_of_view) > MOST_EXTENT:
+        raise UsageError(
+            f"a field of view of {1e3 * np.max(grid.field_of_view):g} mm, expected {1e3 * MOST_EXTENT:g} "
+            "or less",
+            hint="--fov is in mm, field_of_view of a preset in m",
+        )
+    check_memory(1000.0 * voxels, f"a phantom of {voxels} voxels")
     return grid
 
 

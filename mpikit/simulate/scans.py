@@ -115,14 +115,35 @@ class Simulation:
         if isinstance(phantom, Phantom):
             filled = int(np.count_nonzero(phantom.images.any(axis=0)))
         self.signals = Signals(preset, phantom.grid, images=phantom.count, filled=filled, form=form)
-        self._empty = self._periods(self.signals.empty())
-        self._one = self.signals.of(phantom.part(slice(0, 1)), tell=tell) if phantom.count == 1 else None
         together, apart = rng.spawn(2)
-        if session is not None:
-            together = np.random.default_rng((session.seed, 2))
-        self.acquisition = Acquisition(preset, noise, periods=periods, power=self._power(), rng=together)
+        self._together_rng = together if session is None else np.random.default_rng((session.seed, 2))
         self._first_frame = 0 if session is None else session.first_frame
         self._streams = streams(apart, self.blocks)
+        self._noise, self._tell = tuple(noise), tell
+        self.power: Floats | None = None
+        self._prepared: _Prepared | None = None
+
+    def prepare(self) -> None:
+        """Do what all blocks have in common: the signal of a single phantom, and what the noise shares."""
+        if self._prepared is not None:
+            return
+        self.signals.prepare()
+        empty, one = self._periods(self.signals.empty()), None
+        if self.phantom.count == 1:
+            one = self.signals.of(self.phantom.part(slice(0, 1)), tell=self._tell)
+        power = self._power(one) if self.power is None else self.power
+        acquisition = Acquisition(
+            self.preset, self._noise, periods=self.periods, power=power, rng=self._together_rng
+        )
+        self._prepared = _Prepared(empty, None if one is None else self._periods(one), acquisition)
+
+    def mean_power(self) -> Floats:
+        """Return the mean square of the particle signal in each channel, shape (C,), V².
+
+        Over up to `_PROBES` phantoms; the noise of several scans may refer to one power, see `power`.
+        """
+        one = self.signals.of(self.phantom.part(slice(0, 1))) if self.phantom.count == 1 else None
+        return self._power(one)
 
     @property
     def blocks(self) -> int:
@@ -145,12 +166,16 @@ class Simulation:
         first = index * self._together
         order = np.arange(first, min(first + self._together, self.frames + self.background_frames))
         inside = np.isin(order, self.foreground)
+        if self._prepared is None:
+            self.prepare()
+        assert self._prepared is not None  # noqa: S101 - `prepare` has made it
+        empty, acquisition = self._prepared.empty, self._prepared.acquisition
         clean = self._clean(order[inside] - self._before)
         particles = np.zeros((len(order), *clean.shape[1:]))
         particles[inside] = clean
         rng = np.random.default_rng(self._streams[index])
-        acquired = self.acquisition.acquire(particles, self._empty, order + self._first_frame, rng)
-        added = acquired.volts[inside] - (clean + self._empty)
+        acquired = acquisition.acquire(particles, empty, order + self._first_frame, rng)
+        added = acquired.volts[inside] - (clean + empty)
         factor = self.periods / clean.shape[1]
         return Block(
             acquired,
@@ -175,14 +200,16 @@ class Simulation:
         """Frames in a block: by the size of a frame alone, so that a seed gives the same scan everywhere."""
         receiver = self.preset.receiver
         frame = self.periods * receiver.averages * receiver.channels * self.preset.samples
-        return max(1, _BLOCK // frame)
+        voxels = int(np.prod(self.phantom.grid.size)) if self.phantom.count > 1 else 0
+        return max(1, _BLOCK // max(frame, voxels))
 
     def _clean(self, numbers: Indices) -> Floats:
         """Particle signal of some foreground frames, shape (n, 1 or J, C, V)."""
-        if self._one is not None:
-            return np.repeat(self._periods(self._one), len(numbers), axis=0)
+        assert self._prepared is not None  # noqa: S101 - `draw` has seen to it
+        if self._prepared.one is not None:
+            return np.repeat(self._prepared.one, len(numbers), axis=0)
         if not len(numbers):
-            return np.zeros((0, *self._empty.shape))
+            return np.zeros((0, *self._prepared.empty.shape))
         return self._periods(self.signals.of(self.phantom.part(slice(int(numbers[0]), int(numbers[-1]) + 1))))
 
     def _periods(self, signals: Floats) -> Floats:
@@ -190,13 +217,22 @@ class Simulation:
         patches = self.preset.patches
         return signals if patches == 1 else np.repeat(signals, self.periods // patches, axis=-3)
 
-    def _power(self) -> Floats:
-        """Mean square of the particle signal in each channel, over up to `_PROBES` phantoms."""
-        if self._one is not None:
-            return np.asarray(np.mean(self._one**2, axis=(0, 1, 3)))
+    def _power(self, one: Floats | None) -> Floats:
+        if one is not None:
+            return np.asarray(np.mean(one**2, axis=(0, 1, 3)))
         chosen = np.unique(np.linspace(0, self.phantom.count - 1, _PROBES).round().astype(int))
-        squares = [self.signals.of(self.phantom.part(slice(each, each + 1))) ** 2 for each in chosen.tolist()]
-        return np.asarray(np.mean(np.concatenate(squares), axis=(0, 1, 3)))
+        images = [self.phantom.part(slice(each, each + 1)).images for each in chosen.tolist()]
+        probes = Phantom(np.concatenate(images), self.phantom.grid, self.phantom.name)
+        return np.asarray(np.mean(self.signals.of(probes) ** 2, axis=(0, 1, 3)))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What all blocks need: signals of the empty scanner and of a single phantom, and the electronics."""
+
+    empty: Floats
+    one: Floats | None
+    acquisition: Acquisition
 
 
 def simulate_scan(

@@ -53,14 +53,22 @@ class Signals:
         self.preset, self.grid = preset, grid
         voxels = int(np.prod(grid.size)) if filled is None else filled
         self._fields = [fields_of(preset, period) for period in range(preset.patches)]
-        self._solved: list[XSpace | None] = []
-        for fields in self._fields:
-            if form == "auto":
-                wins = planned_cost(fields, grid, images) < direct.planned_cost(fields, voxels, images)
-            else:
-                wins = form == "x-space"
-            self._solved.append(XSpace(fields, grid, images=images) if wins else None)
-        self.forms = ["direct" if solved is None else "x-space" for solved in self._solved]
+        self._images = images
+        self.forms = [self._form(fields, voxels, form) for fields in self._fields]
+        self._solved: list[XSpace | None] | None = None
+
+    def prepare(self) -> None:
+        """Set up the x-space form; otherwise the first phantom does it."""
+        self._solved = [
+            XSpace(fields, self.grid, images=self._images) if form == "x-space" else None
+            for fields, form in zip(self._fields, self.forms, strict=True)
+        ]
+
+    def _form(self, fields: Fields, voxels: int, form: Form) -> str:
+        if form != "auto":
+            return form
+        in_x_space = planned_cost(fields, self.grid, self._images)
+        return "x-space" if in_x_space < direct.planned_cost(fields, voxels, self._images) else "direct"
 
     def of(self, phantom: Phantom, *, tell: Callable[[Event], None] = silent) -> Floats:
         """Return the signals of phantoms.
@@ -77,6 +85,8 @@ class Signals:
         shape (Q, P, C, V), V
             P periods with a selection field of their own: one if all periods are alike.
         """
+        if self._solved is None:
+            self.prepare()
         moments = self.preset.particle.saturated(phantom.images) * float(np.prod(self.grid.spacing))
         out = [self._period(index, fields, moments, tell=tell) for index, fields in enumerate(self._fields)]
         return np.stack(out, axis=1)
@@ -90,7 +100,7 @@ class Signals:
     def _period(
         self, index: int, fields: Fields, moments: Floats, *, tell: Callable[[Event], None]
     ) -> Floats:
-        solved = self._solved[index]
+        solved = self._solved[index] if self._solved is not None else None
         if solved is not None:
             voltages = solved.voltages(moments)
         else:

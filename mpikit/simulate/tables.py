@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from math import lcm
 from typing import Annotated, Any, Literal, Self
@@ -16,23 +17,24 @@ from mpikit.scanner import DriveField, SelectionField
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1)]
 Vector = Annotated[list[Number], Field(min_length=3, max_length=3)]
-Matrix = Annotated[list[Vector], Field(min_length=3, max_length=3)]
 
+_LARGEST_DIVIDER = 10**9
 _LARGEST_RATIO = 10_000  # of two drive frequencies in lowest terms
 
 
 class Table(BaseModel):
     """One table of a preset file: frozen, and an unknown name is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ScannerTable(Table):
     """What the file says about the scanner."""
 
-    name: str
-    manufacturer: str
+    name: Name
+    manufacturer: Name
     topology: Literal["FFP", "FFL", "MPS"]
     bore_size: Positive | None = None  # m
 
@@ -55,11 +57,11 @@ class DriveFieldTable(Table):
     """
 
     base_frequency: Positive | None = None
-    dividers: list[int | list[int]] | None = None
-    frequencies: list[Positive | list[Positive]] | None = None
-    amplitudes: list[Number | list[Number]]
-    phases: list[Number | list[Number]] | None = None
-    waveforms: list[str | list[str]] | None = None
+    dividers: list[Any] | None = None
+    frequencies: list[Any] | None = None
+    amplitudes: list[Any]
+    phases: list[Any] | None = None
+    waveforms: list[Any] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -79,41 +81,43 @@ class DriveFieldTable(Table):
         amplitudes = _components("amplitudes", self.amplitudes, float)
         if np.any(amplitudes < 0) or not np.any(amplitudes > 0):
             raise UsageError("drive_field.amplitudes must be 0 or more, in T, and one of them above 0")
+        shape = amplitudes.shape
+        phases = np.full(shape, np.pi / 2)
+        if self.phases:
+            phases = _components("phases", self.phases, float, shape)
+        waveforms = np.full(shape, "sine")
+        if self.waveforms:
+            waveforms = _components("waveforms", self.waveforms, str, shape)
         base, dividers = self._clock(amplitudes)
-        phases = (
-            _components("phases", self.phases, float) if self.phases else np.full(amplitudes.shape, np.pi / 2)
-        )
-        waveforms = (
-            _components("waveforms", self.waveforms, str)
-            if self.waveforms
-            else np.full(amplitudes.shape, "sine")
-        )
-        for name, values in {"dividers": dividers, "phases": phases, "waveforms": waveforms}.items():
-            if values.shape != amplitudes.shape:
-                raise UsageError(
-                    f"drive_field.{name} are {list(values.shape)} channels and components, "
-                    f"drive_field.amplitudes {list(amplitudes.shape)}",
-                    hint="give one value for each component of each channel",
-                )
         if not set(waveforms.ravel()) <= {"sine", "triangle"}:
             raise UsageError(f"drive_field.waveforms are {self.waveforms}, expected 'sine' or 'triangle'")
         return DriveField(base, dividers, amplitudes[None], phases[None], waveforms)
 
     def _clock(self, amplitudes: NDArray[np.float64]) -> tuple[float, NDArray[np.int64]]:
         if self.frequencies is not None:
-            return common_clock(_components("frequencies", self.frequencies, float), amplitudes > 0)
+            frequencies = _components("frequencies", self.frequencies, float, amplitudes.shape)
+            if np.any(frequencies <= 0):
+                raise UsageError(f"drive_field.frequencies are {self.frequencies}, expected Hz above 0")
+            return common_clock(frequencies, amplitudes > 0)
         assert self.base_frequency is not None  # noqa: S101 - checked by the model
-        dividers = _components("dividers", self.dividers or [], int)
-        if np.any(dividers < 1):
-            raise UsageError(f"drive_field.dividers are {self.dividers}, expected whole numbers above 0")
-        return self.base_frequency, dividers
+        dividers = _components("dividers", self.dividers or [], int, amplitudes.shape)
+        if np.any((dividers < 1) | (dividers > _LARGEST_DIVIDER)):
+            raise UsageError(
+                f"drive_field.dividers are {self.dividers}, expected whole numbers from 1 to 1e9"
+            )
+        if lcm(*dividers[amplitudes > 0].tolist()) > _LARGEST_DIVIDER**2:
+            raise UsageError(
+                f"drive_field.dividers are {self.dividers}, which have no short common period",
+                hint="choose dividers with common factors",
+            )
+        return self.base_frequency, dividers.astype(np.int64)
 
 
 class SelectionFieldTable(Table):
     """Gradient: its diagonal, a matrix, or a matrix for each period; offset: a vector, or one for each."""
 
-    gradient: Vector | Matrix | list[Matrix]
-    offset: Vector | list[Vector] = Field(default_factory=lambda: [0.0, 0.0, 0.0])
+    gradient: list[Any]
+    offset: list[Any] = Field(default_factory=lambda: [0.0, 0.0, 0.0])
 
     def selection_field(self) -> SelectionField:
         """Return the selection field of all periods.
@@ -123,7 +127,8 @@ class SelectionFieldTable(Table):
         UsageError
             When gradients and offsets differ in number, or the field has a divergence or a curl.
         """
-        gradient, offset = np.array(self.gradient, float), np.array(self.offset, float).reshape(-1, 3)
+        gradient = _numbers("gradient", self.gradient, ((3,), (3, 3), (-1, 3, 3)))
+        offset = _numbers("offset", self.offset, ((3,), (-1, 3))).reshape(-1, 3)
         if gradient.ndim == 1:
             gradient = np.diag(gradient)
         gradient = gradient.reshape(-1, 3, 3)
@@ -194,8 +199,8 @@ class ReceiverTable(Table):
 class RegionTable(Table):
     """A volume: voxels and extent along x, y, z, and the highest concentration in it."""
 
-    size: tuple[int, int, int]
-    field_of_view: tuple[Positive, Positive, Positive]
+    size: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
+    field_of_view: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     concentration: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -208,21 +213,34 @@ class PhantomTable(RegionTable):
 class PartTable(Table):
     """One file of a data set that has several."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     kind: Literal["samples", "empty", "calibration"] = "samples"
     positions: list[Number] = Field(default_factory=list)  # m, along x
     concentrations: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=list)
     frames: Annotated[int, Field(ge=1)] = 1
-    periods: Annotated[int, Field(ge=1)] = 1
+    periods: Annotated[int, Field(ge=1)] | None = None
     averages: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _what_counts(self) -> Self:
+        ignored = {
+            "samples": {"frames"},
+            "empty": {"positions", "concentrations"},
+            "calibration": {"positions", "concentrations", "frames", "periods", "averages"},
+        }[self.kind] & self.model_fields_set
+        if ignored:
+            raise ValueError(f"{sorted(ignored)[0]} say nothing about a part of the kind {self.kind!r}")
+        if self.kind == "samples" and not (self.positions and self.concentrations):
+            raise ValueError("a part with samples needs positions and concentrations")
+        return self
 
 
 class PresetTable(Table):
     """A whole preset file."""
 
-    name: str
-    summary: str
-    source: str
+    name: Name
+    summary: Name
+    source: Name
     repeats: Literal["frames", "periods"]
     periods: Annotated[int, Field(ge=1)] = 1
     frames: Annotated[int, Field(ge=1)] = 1
@@ -274,11 +292,47 @@ def common_clock(
     return base, dividers
 
 
-def _components(name: str, values: list[Any], kind: type) -> NDArray[Any]:
+def _components(
+    name: str, values: list[Any], kind: type, shape: tuple[int, ...] | None = None
+) -> NDArray[Any]:
     """Read one value a channel, or several, as an array of shape (D, F)."""
     lists = [value if isinstance(value, list) else [value] for value in values]
     if not lists or len(lists) > 3 or len({len(each) for each in lists}) != 1 or not lists[0]:
         raise UsageError(
             f"drive_field.{name} are {values}, expected one to three channels with as many components each"
         )
-    return np.array(lists, dtype=kind)
+    if not all(_is(kind, value) for each in lists for value in each):
+        what = {float: "finite numbers", int: "whole numbers", str: "words"}[kind]
+        raise UsageError(f"drive_field.{name} are {values}, expected {what}")
+    found = (len(lists), len(lists[0]))
+    if shape is not None and found != shape:
+        raise UsageError(
+            f"drive_field.{name} are {list(found)} channels and components, drive_field.amplitudes "
+            f"{list(shape)}",
+            hint="give one value for each component of each channel",
+        )
+    big = object if kind is int else kind  # beyond 64 bits the caller has a message of its own
+    return np.array(lists, dtype=big)
+
+
+def _is(kind: type, value: Any) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _numbers(name: str, values: list[Any], shapes: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
+    """Read nested lists of finite numbers in one of some shapes; -1 is any length."""
+    try:
+        array = np.array(values, float)
+    except (ValueError, TypeError):
+        array = np.zeros(0)
+    fits = any(
+        array.ndim == len(shape)
+        and all(want in (-1, got) for want, got in zip(shape, array.shape, strict=True))
+        for shape in shapes
+    )
+    if not fits or not array.size or not np.all(np.isfinite(array)):
+        words = " or ".join(" x ".join("J" if size < 0 else str(size) for size in shape) for shape in shapes)
+        raise UsageError(f"selection_field.{name} is {values}, expected {words} finite numbers")
+    return array

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from threadpoolctl import threadpool_limits
 
@@ -26,8 +28,24 @@ class Plan(Protocol[Made_co]):
     def blocks(self) -> int:
         """How many blocks there are."""
 
+    def prepare(self) -> None:
+        """Do what all blocks have in common, once before the first."""
+
     def draw(self, index: int, /) -> Made_co:
         """Make one block; nothing but the index and the plan decides what it is."""
+
+
+def check_workers(workers: int | None, scheduler: str | None) -> None:
+    """Refuse both kinds of workers together, and none at all.
+
+    Raises
+    ------
+    UsageError
+    """
+    if workers is not None and scheduler is not None:
+        raise UsageError("--workers and --scheduler exclude each other", hint="the scheduler has its workers")
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers do no work", hint="give 1 or more")
 
 
 @contextmanager
@@ -60,20 +78,27 @@ def in_order(
     InputError
         When the scheduler does not answer, or has no worker.
     """
-    if workers is not None and scheduler is not None:
-        raise UsageError("--workers and --scheduler exclude each other", hint="the scheduler has its workers")
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers do no work", hint="give 1 or more")
+    check_workers(workers, scheduler)
+    plan.prepare()
     if workers is None and scheduler is None:
         count = min(_MOST_THREADS, os.cpu_count() or 1)
         # the threads are ours: a matrix product that is split in another way may round in another way
-        with threadpool_limits(1), ThreadPoolExecutor(count) as threads:
-            yield _ordered(lambda index: threads.submit(plan.draw, index), plan.blocks, count + 1)
+        with (
+            threadpool_limits(1),
+            ThreadPoolExecutor(count) as threads,
+            closing(
+                _ordered(lambda index: threads.submit(plan.draw, index), plan.blocks, count + 1)
+            ) as blocks,
+        ):
+            yield blocks
         return
     with _client(workers, scheduler) as client:
         count = sum(client.nthreads().values())
         remote = client.scatter(plan, broadcast=True)
-        yield _ordered(lambda index: client.submit(_draw, remote, index, pure=False), plan.blocks, 2 * count)
+        with closing(
+            _ordered(lambda index: client.submit(_draw, remote, index, pure=False), plan.blocks, 2 * count)
+        ) as blocks:
+            yield blocks
 
 
 def _ordered(submit: Callable[[int], Any], blocks: int, ahead: int) -> Generator[Any]:
@@ -106,23 +131,32 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         ) from error
     dask: Any = distributed  # its functions have no types
     if scheduler is None:
-        quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": 50}
+        quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 50}
         with (
             dask.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **quiet) as cluster,
             dask.Client(cluster) as client,
         ):
             yield client
         return
-    try:
-        client = dask.Client(scheduler, timeout=CONNECT)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(
-            f"the Dask scheduler {scheduler} does not answer: {error}",
-            hint="an address is like tcp://host:8786",
-        ) from error
-    with client:
+    _check_scheduler(scheduler)
+    with dask.Client(scheduler, timeout=CONNECT) as client:
         if not client.nthreads():
             raise InputError(
                 f"the Dask scheduler {scheduler} has no worker", hint=f"start some: dask worker {scheduler}"
             )
         yield client
+
+
+def _check_scheduler(scheduler: str) -> None:
+    """Knock at the door first: a client that cannot connect leaves threads behind."""
+    address = urlsplit(scheduler if "://" in scheduler else f"tcp://{scheduler}")
+    try:
+        port = address.port or 0
+        if not port or address.scheme not in {"tcp", "tls", "ws", "wss"}:
+            raise ValueError("it is no address of a scheduler")
+        socket.create_connection((address.hostname or "", port), CONNECT).close()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the Dask scheduler {scheduler} does not answer: {error}",
+            hint="an address is like tcp://host:8786",
+        ) from error

@@ -163,16 +163,6 @@ MISTAKES = [
         "asks for 3 phantoms, --count for 4",
         "leave",
     ),
-    (
-        ("peng2023", "-o", "set", "--split", "2,1", "--clean", "y.mdf"),
-        "--clean says nothing",
-        "leave out --c",
-    ),
-    (
-        ("peng2023", "-o", "set", "--split", "2,1", "--periods", "3"),
-        "--periods says nothing",
-        "leave out --p",
-    ),
     *(
         (("peng2023", "-o", "set", "--split", text), f"--split is '{text}', expected two or three whole", "")
         for text in ("8", "a,b", "1,2,3,4", "0,1", "-1,2", "1,,2", "", "1.5,2", "8 1 1")

@@ -37,6 +37,7 @@ def snr(places, empty, at_once=3):
     ratio = SignalToNoise()
     for start in range(0, len(empty), at_once):
         ratio.add_background(empty[start : start + at_once])
+    ratio.check()
     for start in range(0, len(places), at_once):
         ratio.add_places(places[start : start + at_once])
     return ratio.ratio()
@@ -115,6 +116,7 @@ def test_noise_of_a_calibration_refers_to_all_its_places(scanner, rng, monkeypat
     monkeypatch.setattr("mpikit.simulate.calibrations._BLOCK", 3 * 2 * 1632)
     grid = scanner.calibration.grid((5, 4))
     run = CalibrationRun(scanner, grid, concentration=0.1, noise=[Noise()], rng=rng)
+    run.prepare()
     matrix = system_matrix(scanner, grid, concentration=0.1)
     np.testing.assert_allclose(told[0], np.mean(matrix**2, axis=(0, 1, 3)), rtol=1e-9)
     assert (run.filled_blocks, run.blocks) == (7, 7 + 2)

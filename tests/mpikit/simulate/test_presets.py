@@ -151,7 +151,8 @@ def test_dahms_2026_files(dahms):
     assert [part.name for part in dahms.parts] == ["train", "test", "reference", "background", "systemmatrix"]
     kinds = [part.kind for part in dahms.parts]
     assert kinds == ["samples", "samples", "samples", "empty", "calibration"]
-    assert [part.periods for part in dahms.parts[:4]] == [1000, 1000, 1, 1000]
+    assert [part.periods for part in dahms.parts[:4]] == [None, None, 1, None]
+    assert dahms.periods == 1000
     assert [part.averages for part in dahms.parts] == [1, 1, 1000, 1, 1]
     assert dahms.noise
 

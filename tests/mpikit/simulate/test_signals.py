@@ -95,6 +95,7 @@ def test_x_space_agrees_when_sources_are_compressed(images):
     chosen = preset("peng2023")
     phantom = smile(chosen.phantom.grid(), concentration=0.1)
     form = Signals(chosen, phantom.grid, images=images, form="x-space")
+    form.prepare()
     solved = form._solved[0]
     assert solved.size[1] < 300 < np.count_nonzero(phantom.images)
     assert (solved._matrix is not None) == (images > 1)
@@ -224,6 +225,7 @@ def test_blocks_change_nothing(scanner, monkeypatch):
     monkeypatch.setattr("mpikit.simulate.direct._HELD", 7 * 2 * 1632)
     monkeypatch.setattr("mpikit.simulate.direct._CACHED", 3 * 1632)
     monkeypatch.setattr("mpikit.simulate.xspace._HELD", 4000)
+    monkeypatch.setattr("mpikit.simulate.direct._WORTH_TELLING", 1)
     form = Signals(scanner, phantom.grid, form="direct")
     blocked = form.of(phantom, tell=steps.append)[:, 0]
     np.testing.assert_allclose(blocked, whole, rtol=1e-9, atol=1e-14)

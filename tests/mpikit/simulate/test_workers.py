@@ -30,6 +30,9 @@ class Numbers:
     before: Callable[[int], None] = lambda _: None
     drawn: list[int] = field(default_factory=list)
 
+    def prepare(self):
+        self.prepared = True
+
     def draw(self, index, /):
         self.before(index)
         self.drawn.append(index)
