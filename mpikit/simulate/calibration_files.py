@@ -60,37 +60,74 @@ def simulate_calibration_file(
         noise = (CALIBRATION_NOISE,)
         text = f"the calibration gets the noise {CALIBRATION_NOISE}; --noise gives it another"
         how.tell(Finding("calibration noise", CALIBRATION_NOISE, text))
-    grid = preset.calibration.grid() if grid is None else grid
-    places = int(np.prod(grid.size, dtype=object))
-    row = 8 * preset.patches * preset.receiver.channels * (preset.samples // 2 + 1)
-    check_memory(_HELD + 200.0 * places + 8.0 * row, f"a calibration of {places} places")
-    empty = 1 + int(np.prod(grid.size[1:], dtype=object))
-    check_disk(path, 1.0 * (places + empty) * row)
-    check_output(path, inputs=_inputs(preset, noise), overwrite=how.overwrite)
-    run = CalibrationRun(
-        preset,
-        grid,
-        concentration=preset.calibration.concentration,
-        noise=[parse_noise(spec) for spec in noise],
-        rng=np.random.default_rng(how.seed),
-    )
-    header = run.header()
-    made = described(path, header, None)
-    if how.dry_run:
-        return made
-    contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
-    contents |= tracer(preset, run.concentration, float(np.prod(grid.spacing)) * LITRES)
-    contents |= electronics(preset, digitised=False) | calibration_contents(header, grid)
-    user = {HISTORY: history(run, noise, how.seed, inputs=_inputs(preset, noise)), REPEATS: "none"}
-    total = len(run.foreground) + len(run.background)
-    with mdf.create(path, contents, num_frames=total, user=user, overwrite=how.overwrite) as out:
-        _write_calibration(run, out, how)
-    return made
+    job = CalibrationFile(preset, path, grid=grid, noise=noise, how=how)
+    job.check_outputs()
+    return job.made if how.dry_run else job.write()
 
 
-def _inputs(preset: Preset, noise: Sequence[str]) -> tuple[Path, ...]:
-    own = () if preset.file is None else (preset.file,)
-    return (*own, *(file for spec in noise for file in noise_files(spec)))
+class CalibrationFile:
+    """A calibration that is about to be simulated and written: everything that can be checked has been.
+
+    Parameters
+    ----------
+    preset, path, grid, noise, how
+        See `simulate_calibration_file`.
+
+    Raises
+    ------
+    UsageError
+        When the grid is impossible, or there is no noise.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        path: Path,
+        *,
+        grid: mdf.Grid | None = None,
+        noise: Sequence[str] = (CALIBRATION_NOISE,),
+        how: How | None = None,
+    ) -> None:
+        self.path, self.noise, self.how = path, tuple(noise), how or How()
+        grid = preset.calibration.grid() if grid is None else grid
+        places = int(np.prod(grid.size, dtype=object))
+        row = 8 * preset.patches * preset.receiver.channels * (preset.samples // 2 + 1)
+        check_memory(_HELD + 200.0 * places + 8.0 * row, f"a calibration of {places} places")
+        empty = 1 + int(np.prod(grid.size[1:], dtype=object))
+        check_disk(path, 1.0 * (places + empty) * row)
+        self.run = CalibrationRun(
+            preset,
+            grid,
+            concentration=preset.calibration.concentration,
+            noise=[parse_noise(spec) for spec in noise],
+            rng=np.random.default_rng(self.how.seed),
+        )
+        own = () if preset.file is None else (preset.file,)
+        self.inputs = (*own, *(file for spec in noise for file in noise_files(spec)))
+        self.made = described(path, self.run.header())
+
+    def check_outputs(self) -> None:
+        """Refuse to write where something is that shall stay.
+
+        Raises
+        ------
+        InputError
+        """
+        check_output(self.path, inputs=self.inputs, overwrite=self.how.overwrite)
+
+    def write(self) -> Simulated:
+        """Simulate, and write the file."""
+        run, header, preset = self.run, self.run.header(), self.run.preset
+        contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
+        contents |= tracer(preset, run.concentration, float(np.prod(run.grid.spacing)) * LITRES)
+        contents |= electronics(preset, digitised=False) | calibration_contents(header, run.grid)
+        said = history(run, self.noise, self.how.seed, inputs=self.inputs)
+        user, total = {HISTORY: said, REPEATS: "none"}, len(run.foreground) + len(run.background)
+        with mdf.create(
+            self.path, contents, num_frames=total, user=user, overwrite=self.how.overwrite
+        ) as out:
+            _write_calibration(run, out, self.how)
+        return self.made
 
 
 @dataclass(frozen=True)

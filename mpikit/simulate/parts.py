@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Finding
-from mpikit.files import check_output
-from mpikit.simulate.calibration_files import CALIBRATION_NOISE, simulate_calibration_file
+from mpikit.simulate.calibration_files import CalibrationFile
 from mpikit.simulate.files import How, ScanFile, Simulated
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Part, Preset
@@ -49,14 +48,14 @@ def simulate_parts(
     if not preset.parts:
         raise UsageError(f"preset {preset.name} is one file, and no data set of several")
     chosen = preset.noise if noise is None else noise
-    jobs: list[ScanFile | _Calibration] = []
+    jobs: list[ScanFile | CalibrationFile] = []
     first = 0
     for index, part in enumerate(preset.parts):
         own = replace(how, seed=_own_seed(how.seed, index), session=how.seed, first_frame=first)
         path = folder / f"{part.name}.mdf"
         told = {"part": part.name, "data_set_seed": how.seed}
         if part.kind == "calibration":
-            jobs.append(_Calibration(preset, path, own))
+            jobs.append(CalibrationFile(preset, path, how=own))
             continue
         job = _scan_job(preset, part, path, chosen, told, own)
         jobs.append(job)
@@ -159,29 +158,6 @@ def samples(preset: Preset, part: Part) -> Phantom:
     return Phantom(images.reshape(-1, *grid.shape), grid, "point samples")
 
 
-@dataclass(frozen=True)
-class _Calibration:
-    """The calibration of a data set, which has noise of its own."""
-
-    preset: Preset
-    path: Path
-    how: How
-
-    @property
-    def made(self) -> Simulated:
-        return self._simulated(dry_run=True)
-
-    def check_outputs(self) -> None:
-        check_output(self.path, overwrite=self.how.overwrite)
-
-    def write(self) -> Simulated:
-        return self._simulated(dry_run=False)
-
-    def _simulated(self, *, dry_run: bool) -> Simulated:
-        how = replace(self.how, dry_run=dry_run)
-        return simulate_calibration_file(self.preset, self.path, noise=(CALIBRATION_NOISE,), how=how)
-
-
 def _scan_job(
     preset: Preset, part: Part, path: Path, noise: Sequence[str], told: dict[str, Any], how: How
 ) -> ScanFile:
@@ -220,7 +196,7 @@ def _share_power(jobs: Sequence[ScanFile]) -> None:
         job.simulation.power = np.asarray(power)
 
 
-def _run(folder: Path, jobs: Sequence[ScanFile | _Calibration], how: How) -> list[Simulated]:
+def _run(folder: Path, jobs: Sequence[ScanFile | CalibrationFile], how: How) -> list[Simulated]:
     """Write all files of a data set, or none if one cannot be written."""
     if how.dry_run:
         return [job.made for job in jobs]

@@ -285,11 +285,17 @@ def _change(table: dict[str, Any], change: str) -> None:
     inner[last] = value
 
 
+class _Parts(dict[str, Any]):
+    """The parts of a data set by their names."""
+
+
 def _inside(outer: dict[str, Any], name: str, change: str) -> dict[str, Any]:
     """Return a table inside of another; the parts are found by their names."""
+    if isinstance(outer, _Parts) and name not in outer:
+        raise UsageError(f"{change!r}: no part is called {name!r}", hint=f"there are {', '.join(outer)}")
     inner = outer.setdefault(name, {})
     if isinstance(inner, list):
-        inner = {each["name"]: each for each in inner if isinstance(each, dict) and "name" in each}
+        return _Parts((each["name"], each) for each in inner if isinstance(each, dict) and "name" in each)
     if not isinstance(inner, dict):
         raise UsageError(f"{change!r}: {name!r} is a value and holds no others")
     return inner

@@ -3,6 +3,7 @@
 import gc
 import sys
 
+import numpy as np
 import pytest
 
 from mpikit.cli import main
@@ -52,6 +53,33 @@ def test_presets_are_listed_when_none_is_named(refused):
 
 # What the message must name, and what the hint must say
 MISTAKES = [
+    # what no machine holds
+    ((*SMALL, "--frames", "100000000000"), "x.mdf would take", "fewer voxels, frames"),
+    ((*SMALL, "--background-frames", "9" * 20), "its disk has", "fewer voxels, frames"),
+    ((*SMALL, "--periods", "9" * 30, "--dry-run"), "its disk has", "fewer voxels, frames"),
+    ((*SMALL, "-p", "receiver.averages=1000000000000", "--dry-run"), "of memory", "averages"),
+    ((*SMALL, "-p", "receiver.oversampling=1000000"), "would have 102000000 samples", "less oversampling"),
+    (("peng2023", *OUT, "--count", "9000000000"), "9000000000 phantoms would need", "fewer"),
+    (("peng2023", "-o", "set", "--split", "99999999999,1"), "100000000000 digits would need", "fewer"),
+    # units
+    ((*SMALL, "-p", "particle.core_diameter=25"), "particles saturate at", "core_diameter is in m"),
+    ((*SMALL, "--fov", "1e9"), "a field of view of 1e+09 mm", "--fov is in mm"),
+    ((*SMALL, "--concentration", "100"), "is 100 mol(Fe)/L, expected 10 or less", "strong tracer"),
+    ((*SMALL, "-p", "receiver.sensitivity=[[0,0,0]]"), "they see nothing", ""),
+    ((*SMALL, "-p", "particle.core_diameter=true"), "core_diameter is True", ""),
+    # the converter
+    (
+        (*SMALL, "-p", "receiver.adc={bits=24, full_scale=1e-3}", "-p", "receiver.averages=1000"),
+        "1000 averages with 24 bits does not fit 32 bits",
+        "fewer averages",
+    ),
+    # calibrations without noise on all lines
+    ((*SMALL, "--calibration", "--noise", "none"), "without noise", "gaussian:level=channel"),
+    ((*SMALL, "--calibration", "--noise", "background"), "have no noise", "gaussian:level=channel"),
+    # data sets
+    (("dahms2026", "-o", "set", "--workers", "0"), "0 workers do no work", "1 or more"),
+    (("dahms2026", "-o", "set", "-p", "parts.nowhere.periods=3"), "no part is called 'nowhere'", "train"),
+    (("dahms2026", "-o", "set", "-p", "parts.systemmatrix.periods=3"), "periods say nothing about", ""),
     # presets
     (("nowhere", *OUT), "no preset 'nowhere'", "openmpi-1d, openmpi-2d"),
     (("openmpi2d", *OUT), "no preset 'openmpi2d'", "did you mean 'openmpi-2d'?"),
@@ -323,3 +351,40 @@ def test_unknown_noise(refused):
     code, message, hint = refused(*SMALL, "--noise", "gausian")
     assert (code, message) == (4, "error: no noise model is called 'gausian'")
     assert "did you mean 'gaussian'?" in hint
+
+
+def test_an_input_is_no_output(refused, folder):
+    """Not even with --force: the user's picture, preset, digits and empty measurement stay."""
+    np.save(folder / "keep.npy", np.ones((5, 4)))
+    (folder / "mine.toml").write_text(preset_text("openmpi-1d"))
+    for arguments in (
+        ("openmpi-2d", "--phantom", "keep.npy", "-o", "keep.npy"),
+        ("mine.toml", "-o", "mine.toml"),
+        ("openmpi-2d", "--phantom", "keep.npy", "-o", "x.mdf", "--clean", "keep.npy"),
+    ):
+        kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+        code, message, _ = refused(*arguments, "--force")
+        assert (code, "is an input" in message) == (3, True)
+        assert kept == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("arguments", [("dahms2026",), ("peng2023", "--split", "2,1")])
+def test_a_dry_run_makes_no_folder(folder, monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", ["mpikit", "simulate", *arguments, "-o", "set", "--dry-run"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((*SMALL, "--noise", "gaussian:sigma=1e300"), 5, "far too large"),
+        (("dahms2026", "-o", "a/b/set", "--noise", "gausian"), 4, "no noise model is called 'gausian'"),
+    ],
+)
+def test_noise_that_cannot_be(refused, arguments, code, words):
+    found, message, _ = refused(*arguments)
+    assert found == code
+    assert words in message

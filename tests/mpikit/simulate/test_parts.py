@@ -258,3 +258,47 @@ def test_splits_have_noise_of_their_own(tmp_path, rng, mnist):
     one, other = (read_scan(tmp_path / f"{name}.mdf").signal for name in ("train", "test"))
     noise = one - other
     assert np.std(noise) == pytest.approx(np.std(one[:, 0] - one[:, 1]), rel=0.2)
+
+
+def test_noise_by_ratio_refers_to_the_samples_of_all_files(tmp_path):
+    """The empty measurement has no signal of its own, and its noise is as strong as in the other files."""
+    simulate_parts(dahms(), tmp_path, noise=["gaussian:level=channel,snr_db=20"], how=How(seed=2))
+    levels = []
+    for name in ("train", "background"):
+        frames = frames_of(tmp_path / f"{name}.mdf")
+        levels.append(np.std(np.diff(frames, axis=1)) / np.sqrt(2))
+    assert levels[1] == pytest.approx(levels[0], rel=0.15)
+
+
+def test_one_part_that_is_impossible_stops_all(tmp_path):
+    bad = "{name='odd', positions=[0.0004], concentrations=[0.1]}"
+    good = "{name='even', positions=[0.0], concentrations=[0.1], periods=2}"
+    with pytest.raises(UsageError, match="centre of no voxel"):
+        simulate_parts(preset("dahms2026", [f"parts=[{good}, {bad}]"]), tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_splits_with_clean_files(tmp_path, rng, mnist):
+    scanner = preset("peng2023")
+    grid = scanner.phantom.grid((9, 8))
+    digits = digit_splits([2, 3], grid, concentration=0.1, rng=rng, mnist=mnist)
+    made = simulate_splits(
+        scanner,
+        tmp_path / "set",
+        list(zip(("train", "test"), digits, strict=True)),
+        periods=3,
+        noise=["gaussian:snr_db=10"],
+        clean=tmp_path / "clean",
+        how=How(seed=4),
+    )
+    assert [each.periods for each in made] == [3, 3]
+    noisy, clean = (read_scan(tmp_path / folder / "test.mdf").signal for folder in ("set", "clean"))
+    power = np.mean(clean.astype(float) ** 2, axis=-1)
+    noise = np.mean((noisy - clean).astype(float) ** 2, axis=-1)
+    np.testing.assert_allclose(10 * np.log10(power / noise), 10, atol=0.3)
+    for folder, specs in (("set", ["gaussian:snr_db=10"]), ("clean", [])):
+        with mdf.open(tmp_path / folder / "test.mdf") as file:
+            (record,) = json.loads(file.user_value("/_mpikit/history"))
+        assert record["options"]["noise"] == specs
+        assert record["options"]["part"] == "test"
+        assert record["options"]["data_set_seed"] == 4

@@ -165,3 +165,23 @@ def test_an_empty_measurement(scanner, rng):
     np.testing.assert_array_equal(block.acquired.volts[:, 0, 1, 5], [0, 1, 2])
     assert block.clean.shape == (0, 1, 2, 1632)
     assert block.signal_power == block.noise_power == 0
+
+
+class Stored:
+    """Noise of a file whose frames are averages of five."""
+
+    averages = 5
+
+    def __call__(self, clean, *, drive_field, rng, **_):
+        assert clean.shape[1] == drive_field.amplitudes.shape[0] == 2
+        return rng.normal(0, 1e-4, clean.shape)
+
+
+def test_noise_that_is_averaged_already_is_not_averaged_again(scanner, phantom):
+    averaged = replace(scanner, receiver=replace(scanner.receiver, averages=5))
+    scan, clean = simulate_scan(
+        averaged, phantom, frames=3, periods=2, noise=[Stored()], rng=np.random.default_rng(1)
+    )
+    assert np.std(scan.signal - clean) == pytest.approx(1e-4, rel=0.03)
+    with pytest.raises(UsageError, match="measured with 5 averages, the scan has 1"):
+        simulate_scan(scanner, phantom, frames=3, noise=[Stored()], rng=np.random.default_rng(1))

@@ -155,21 +155,42 @@ def test_resolution_of_a_point(form):
     assert 2 * abs(left) == pytest.approx(21.5e-3, rel=3e-3)
 
 
-def test_the_voltage_is_the_rate_of_the_moment(scanner):
+@pytest.mark.parametrize("form", ["direct", "x-space"])
+@pytest.mark.parametrize(
+    ("gradient", "spread"),
+    [(np.diag([-1.0, -1, 2]), 0), (LINE, 0), (FULL, 0.15)],
+    ids=["point", "line", "sizes"],
+)
+def test_the_voltage_is_the_rate_of_the_moment(scanner, gradient, spread, form):
     """Against a derivative by spectrum, with coils that see several axes and a point beside the plane."""
     coils = np.array([[1e-3, 2e-4, 0], [0, 1e-3, -3e-4], [1e-4, 0, 2e-3]])
-    chosen = replace(scanner, receiver=replace(scanner.receiver, sensitivity=coils))
+    chosen = replace(
+        with_fields(scanner, gradient, (1e-3, 0, -2e-3)),
+        receiver=replace(scanner.receiver, sensitivity=coils),
+        particle=replace(scanner.particle, diameter_spread=spread),
+    )
     place = np.array([0.004, -0.003, 0.002])
-    samples = 4 * 1632  # so that the spectrum of the moment ends before the Nyquist frequency
-    times = np.arange(samples) / 1e7
-    field = np.diag([-1, -1, 2]) @ place + np.pad(chosen.drive_field.field(times), ((0, 0), (0, 1)))
+    samples = 8 * 1632  # so that the spectrum of the moment ends before the Nyquist frequency
+    times = np.arange(samples) / 2e7
+    field = np.array(gradient) @ place + np.array([1e-3, 0, -2e-3])
+    field = field + np.pad(chosen.drive_field.field(times), ((0, 0), (0, 1)))
     strength = np.linalg.norm(field, axis=1, keepdims=True)
-    moment = langevin(strength / chosen.particle.saturation_field) * field / strength
-    omega = 2 * np.pi * np.fft.rfftfreq(samples, 1e-7)
+    # the diameters by brute force: log-normal numbers, each with its volume
+    logs = np.linspace(-8, 8, 4001) * spread if spread else np.zeros(1)
+    share = np.exp(-(logs**2) / (2 * spread**2) + 3 * logs) if spread else np.ones(1)
+    saturation = chosen.particle.saturation_field / np.exp(3 * logs)
+    size = sum(
+        part * langevin(strength / each) for part, each in zip(share / share.sum(), saturation, strict=True)
+    )
+    omega = 2 * np.pi * np.fft.rfftfreq(samples, 5e-8)
+    moment = size * field / strength
     rate = np.fft.irfft(1j * omega[:, None] * np.fft.rfft(moment, axis=0), n=samples, axis=0)
-    expected = -coils @ rate[::4].T
-    found = direct.responses(fields_of(chosen), place[None])[0]
-    np.testing.assert_allclose(found, expected, atol=1e-9 * largest(expected))
+    expected = -coils @ rate[::8].T
+    grid = Grid(np.ones(3, int), np.full(3, 1e-3), place)
+    drop = Phantom(np.full((1, 1, 1, 1), 0.1), grid, "drop")
+    found = signals(chosen, drop, form)[0] / (chosen.particle.saturated(np.array(0.1)) * 1e-9)
+    exact = 1e-5 if form == "x-space" else 1e-9
+    np.testing.assert_allclose(found, expected, atol=(exact if not spread else 5e-5) * largest(expected))
 
 
 @pytest.mark.parametrize("form", ["direct", "x-space"])
