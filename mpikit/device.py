@@ -2,10 +2,99 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
 from mpikit.errors import UsageError
 from mpikit.options import did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda")
+
+
+class Arrays(Protocol):
+    """A library of arrays on a device: what NumPy and torch do not do alike with the same operators."""
+
+    own_threads: bool  # whether the caller spreads the work over threads; else the library does
+
+    def put(self, values: NDArray[Any], /) -> Any:
+        """Return NumPy values as an array of the library, without a copy where that can be."""
+
+    def get(self, values: Any, /) -> NDArray[Any]:
+        """Return an array of the library as a NumPy array, without a copy where that can be."""
+
+    def energy(self, values: Any, /) -> Any:
+        """Sum of the squared magnitudes of contiguous values, a number that may still be on the device."""
+
+
+class NumPyArrays:
+    """NumPy: the arrays stay what they are."""
+
+    own_threads = True
+
+    def put(self, values: NDArray[Any], /) -> NDArray[Any]:
+        """Return the values themselves."""
+        return values
+
+    def get(self, values: NDArray[Any], /) -> NDArray[Any]:
+        """Return the values themselves."""
+        return values
+
+    def energy(self, values: NDArray[Any], /) -> Any:
+        """Sum of the squared magnitudes."""
+        return np.vdot(values, values).real
+
+
+class TorchArrays:
+    """Torch on one of its devices.
+
+    Parameters
+    ----------
+    device : str
+        As torch calls it, ``"cpu"`` or ``"cuda"``.
+    """
+
+    own_threads = False
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def put(self, values: NDArray[Any], /) -> Any:
+        """Return the values as a tensor."""
+        import torch
+
+        values = values if values.flags.writeable else values.copy()  # torch warns of a read-only array
+        return torch.as_tensor(values, device=self._device)
+
+    def get(self, values: Any, /) -> NDArray[Any]:
+        """Return a tensor as an array of the host."""
+        found: NDArray[Any] = values.resolve_conj().cpu().numpy()
+        return found
+
+    def energy(self, values: Any, /) -> Any:
+        """Sum of the squared magnitudes, a tensor without axes."""
+        import torch
+
+        return torch.linalg.vector_norm(values) ** 2
+
+
+def arrays_on(device: str) -> Arrays:
+    """Return the library of arrays for a device.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "torch-cpu"}
+        NumPy, torch on a CUDA device, or torch on the CPU: the code of the CUDA device without one.
+
+    Raises
+    ------
+    UsageError
+        For another name, or ``"cuda"`` where there is none.
+    """
+    if device == "torch-cpu":
+        return TorchArrays("cpu")
+    return TorchArrays("cuda") if choose_device(device) == "cuda" else NumPyArrays()
 
 
 def choose_device(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures that the commands write: images with axes in mm and a colour bar, and the noise of a scan.
+"""Pictures that the commands write: images with axes in mm, the noise of a scan, the choice of λ.
 
 Only figure and canvas objects are used, no global state: it is safe in threads and needs no display.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mpikit.noise_report import NoiseReport
     from mpikit.noise_report.locked import Background
+    from mpikit.reconstruct.choosing import Choice
 
 Values = NDArray[Any]
 
@@ -272,3 +273,59 @@ def _draw_lines(axes: Axes, report: NoiseReport, background: Background) -> None
     axes.set_yscale("log")
     axes.set_ylim(bottom=floor)
     axes.legend(fontsize="small", ncols=report.channels, loc="upper right")
+
+
+def save_choice(path: Path, choice: Choice, *, overwrite: bool = False) -> None:
+    """Write a picture of how λ was chosen: the curve of the criterion over all candidates, and the chosen λ.
+
+    The L-curve has solution norm over residual norm, the other criteria what they look at over relative λ.
+    All axes are logarithmic.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    choice : Choice
+    overwrite : bool
+
+    Raises
+    ------
+    InputError
+        When the file exists already or cannot be written.
+    """
+    _save(path, _draw_choice(choice), overwrite)
+
+
+def _draw_choice(choice: Choice) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), dpi=DOTS, layout="constrained")
+    axes = figure.subplots()
+    curve = choice.curve
+    at: Values = curve.lambdas
+    place = choice.relative
+    if choice.criterion == "gcv":
+        heights, label = curve.cross_validation, "cross-validation n ||W (S c - u)||² / freedom²"
+    elif choice.criterion == "discrepancy":
+        heights, label = curve.residuals, "residual norm ||W (S c - u)||"
+        if choice.target is not None:
+            axes.axhline(choice.target, color="C1", linestyle="--", label="norm of the noise")
+    else:
+        at, place = curve.residuals, _along(curve.lambdas, curve.residuals, choice.relative)
+        heights, label = curve.solutions, "solution norm ||c||"
+    height = _along(curve.lambdas, heights, choice.relative)
+    axes.loglog(at, heights, marker=".", markersize=4, linewidth=0.8, color="C0")
+    marked = f"relative lambda {choice.relative:.3g}"
+    axes.loglog([place], [height], "o", markersize=9, fillstyle="none", color="C3", label=marked)
+    across = "residual norm ||W (S c - u)||" if choice.criterion == "l-curve" else "relative lambda"
+    axes.set_xlabel(across)
+    axes.set_ylabel(label)
+    axes.set_title(f"lambda by {choice.criterion}", fontsize="medium")
+    axes.tick_params(axis="x", which="both", labelsize="small", labelrotation=30)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def _along(lambdas: Values, values: Values, relative: float) -> float:
+    """Value at the chosen λ, on the straight line that is drawn between two candidates."""
+    return float(np.exp(np.interp(np.log(relative), np.log(lambdas), np.log(values))))

@@ -105,26 +105,59 @@ def parse_options(record: Denoiser | NoiseModel, pairs: Sequence[str]) -> BaseMo
     UsageError
         For a text without ``=``, an unknown or repeated name, a missing or forbidden value.
     """
+    values = read_pairs(record.name, record.options, pairs)
     fields = option_fields(record.options)
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        name = name.strip()
-        if not equals:
-            what = "has no value" if name in fields else "is no option"
-            raise UsageError(
-                f"{record.name}: {pair!r} {what}, expected name=value",
-                hint=expected(fields[name]) if name in fields else _listing(record, name),
-            )
-        if name not in fields:
-            raise UsageError(f"{record.name} has no option {name!r}", hint=_listing(record, name))
-        if name in values:
-            raise UsageError(f"{record.name}: the option {name!r} is given twice")
-        values[name] = _read(text.strip(), fields[name].annotation)
     try:
         return record.options.model_validate(values, strict=False)
     except ValidationError as error:
         raise _in_our_words(record, fields, error) from None
+
+
+def read_pairs(owner: str, options: type[BaseModel], pairs: Sequence[str]) -> dict[str, Any]:
+    """Read ``name=value`` texts for the options of something, unchecked.
+
+    Parameters
+    ----------
+    owner : str
+        Whose options they are, for messages.
+    options : type
+    pairs : sequence of str
+
+    Returns
+    -------
+    dict
+        Values by the name of the option, ready for the options class.
+
+    Raises
+    ------
+    UsageError
+        For a text without ``=``, an unknown or repeated name.
+    """
+    fields = option_fields(options)
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        said, equals, text = pair.partition("=")
+        name = _field_name(said.strip(), fields)
+        if not equals:
+            what = "has no value" if name in fields else "is no option"
+            raise UsageError(
+                f"{owner}: {pair!r} {what}, expected name=value",
+                hint=expected(fields[name]) if name in fields else _listing(owner, fields, name),
+            )
+        if name not in fields:
+            raise UsageError(f"{owner} has no option {name!r}", hint=_listing(owner, fields, name))
+        if name in values:
+            raise UsageError(f"{owner}: the option {name!r} is given twice")
+        values[name] = _read(text.strip(), fields[name].annotation)
+    return values
+
+
+def _field_name(said: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Name of an option, which may be written with hyphens, and without the mark of a Python keyword."""
+    for name in (said, said.replace("-", "_"), f"{said}_"):
+        if name in fields:
+            return name
+    return said
 
 
 def _read(text: str, annotation: Any) -> Any:
@@ -140,10 +173,10 @@ def _read(text: str, annotation: Any) -> Any:
     return text
 
 
-def _listing(record: Denoiser | NoiseModel, name: str) -> str:
-    known = list(option_fields(record.options))
+def _listing(owner: str, fields: Mapping[str, FieldInfo], name: str) -> str:
+    known = [each.rstrip("_") for each in fields]
     if not known:
-        return f"{record.name} has no options"
+        return f"{owner} has no options"
     return f"{did_you_mean(name, known)} its options are {', '.join(known)}".strip()
 
 

@@ -105,7 +105,7 @@ def _scan(file: mdf.File, signal: NDArray[np.float32], repeats: Repeats) -> Scan
         background_index=file.frame_index("background"),
         sampling_rate=file.sampling_rate,
         unit=file.acquisition.receiver.unit,
-        drive_field=_drive_field(file),
+        drive_field=drive_field_of(file),
         selection_field=_selection_field(file),
         stored_lines=_stored_lines(file),
         corrections=Corrections(
@@ -136,7 +136,8 @@ def _stored_lines(file: mdf.File) -> NDArray[np.bool_]:
     return stored & (said != 0) if said.shape == stored.shape else stored
 
 
-def _drive_field(file: mdf.File) -> DriveField:
+def drive_field_of(file: mdf.File) -> DriveField:
+    """Return the drive field of an open file."""
     stored = file.acquisition.drivefield
     return DriveField(
         base_frequency=stored.base_frequency,

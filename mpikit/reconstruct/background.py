@@ -11,7 +11,7 @@ from mdf import File
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned
 
-Background = Literal["auto", "static", "none"]
+Background = Literal["auto", "static", "interpolated", "dictionary", "none"]
 State = Literal["corrected", "frames", "simulated", "unknown"]
 
 WORDS: dict[State, str] = {
@@ -38,7 +38,7 @@ def plan_background(
     allow_mismatch: bool = False,
     tell: Callable[[Event], None],
 ) -> set[str]:
-    """Decide from which files the mean of their background frames is subtracted.
+    """Decide from which files their background is subtracted.
 
     A file that is corrected already is never corrected again. All files end up free of the background, or
     all keep it.
@@ -47,8 +47,9 @@ def plan_background(
     ----------
     files : dict
         State of each file by the name that messages use.
-    wanted : {"auto", "static", "none"}
-        "auto" is "static" where that is possible, else "none" with a warning.
+    wanted : {"auto", "static", "interpolated", "dictionary", "none"}
+        "auto" is "static" where that is possible, else "none" with a warning. With "dictionary" the
+        measurement keeps its background, which is estimated with the image; it is the first of the files.
     allow_mismatch : bool
         With "none": go on although one file is corrected and another is not.
     tell : callable
@@ -65,21 +66,36 @@ def plan_background(
     """
     states = set(files.values())
     subtract = {name for name, state in files.items() if state == "frames"}
-    if wanted == "none":
+    if wanted == "dictionary":
+        measurement, *others = files
+        if files[measurement] == "corrected":
+            raise InputError(
+                f"{measurement} {WORDS['corrected']}: a dictionary finds no background in it",
+                hint="use --background static",
+            )
+        subtract -= {measurement}
+        lacking = [name for name in others if files[name] == "unknown"]
+        if lacking:
+            tell(Warned(f"background kept: {lacking[0]} {WORDS['unknown']}; it may show in the image"))
+    elif wanted == "none":
         subtract = set()
         if "corrected" in states and states & {"frames", "unknown"}:
             _refuse(files, allow_mismatch, tell, hint="use --background static, or --allow-mismatch to go on")
     elif "unknown" in states:
-        if wanted == "static":
-            lacking = next(name for name, state in files.items() if state == "unknown")
+        if wanted in {"static", "interpolated"}:
+            without = next(name for name, state in files.items() if state == "unknown")
             raise InputError(
-                f"{lacking} {WORDS['unknown']}, --background static cannot be done",
-                hint="use --background none, and a --min-frequency above the first drive-field harmonics",
+                f"{without} {WORDS['unknown']}, --background {wanted} cannot be done",
+                hint="name an empty measurement with --background-file, or use --background none and a "
+                "--min-frequency above the first drive-field harmonics",
             )
         subtract = set()
         tell(Warned(f"background kept: {_described(files)}; it may show in the image"))
     where = ", ".join(sorted(subtract)) or "from no file"
-    text = f"background subtracted (mean of the background frames): {where}"
+    how = "interpolated between" if wanted == "interpolated" else "mean of"
+    text = f"background subtracted ({how} the background frames): {where}"
+    if wanted == "dictionary":
+        text += "; that of the measurement is estimated with the image"
     done = ", ".join(sorted(name for name, state in files.items() if state == "corrected"))
     if done:
         text += f"; corrected already: {done}"

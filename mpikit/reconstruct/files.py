@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import mdf
-from mpikit.errors import InputError, UsageError
-from mpikit.events import Event, Finding, Warned, silent
-from mpikit.figures import save_images
+from mpikit.errors import UsageError
+from mpikit.events import Event, silent
+from mpikit.figures import save_choice, save_images
 from mpikit.files import check_output
 from mpikit.provenance import HISTORY, append_history, run_record
-from mpikit.reconstruct.background import background_state, plan_background
 from mpikit.reconstruct.image import Images
-from mpikit.reconstruct.kaczmarz import absolute_lambda, kaczmarz
-from mpikit.reconstruct.match import check_patches
-from mpikit.reconstruct.options import Kaczmarz, XSpace, make_options
-from mpikit.reconstruct.system_matrix import read_system
-from mpikit.reconstruct.xspace import trajectory, x_space
+from mpikit.reconstruct.library import pick_calibration
+from mpikit.reconstruct.making import Made, by_matrix, field_free
+from mpikit.reconstruct.options import SystemMatrix, make_options
+from mpikit.reconstruct.outputs import suffix_of, write_images
+from mpikit.reconstruct.rerun import check_repeat, read_rerun, repeatable
+from mpikit.reconstruct.selection import Rows
 from mpikit.records import Options
-from mpikit.scan import Scan
 
+_MDF = (".mdf", ".h5", ".hdf5")
 _NOT_KEPT = ("/measurement/", "/calibration/", "/reconstruction/")
 _ITSELF = {"/version", "/uuid", "/time"}  # a new file has its own
 
@@ -41,7 +39,12 @@ class Result:
     method : str
     images : Images
     figures : dict
-        Figures of the run, ready for JSON: for Kaczmarz ``rows`` and ``lambda`` (relative and absolute).
+        Figures of the run, ready for JSON: with a system matrix ``rows`` and ``lambda`` (relative and
+        absolute).
+    rows : Rows or None
+        Rows of the system matrix that were used.
+    curve : Path or None
+        Picture of the choice of λ.
     """
 
     output: Path
@@ -49,12 +52,15 @@ class Result:
     method: str
     images: Images
     figures: dict[str, Any]
+    rows: Rows | None = None
+    curve: Path | None = None
 
 
 def reconstruct_file(
     source: Path,
     *,
     system_matrix: Path | None = None,
+    background_files: Sequence[Path] = (),
     output: Path | None = None,
     method: str = "kaczmarz",
     average_frames: bool = False,
@@ -70,11 +76,15 @@ def reconstruct_file(
     source : Path
         Measured or denoised MDF file.
     system_matrix : Path, optional
-        Calibration file. Kaczmarz needs one, x-space takes none.
+        Calibration file, or a folder of them of which the matching one is taken. All methods but x-space and
+        fbp need one.
+    background_files : sequence of Path
+        One empty measurement, or two (before and after), instead of the background frames of the source.
     output : Path, optional
-        MDF file to write, beside the source as ``STEM.reconstruction.mdf`` if not given. The picture has
-        the same name with the ending ``.png``.
-    method : {"kaczmarz", "x-space"}
+        File to write: MDF, or by its ending NIfTI (.nii, .nii.gz), .npz or an animation (.gif). Beside the
+        source as ``STEM.reconstruction.mdf`` if not given. The picture has the same name with the ending
+        ``.png``.
+    method : {"kaczmarz", "cgls", "fista", "admm", "tikhonov", "x-space", "fbp"}
     average_frames : bool
         Make one image of the mean of all foreground frames, instead of one image for each.
     allow_mismatch : bool
@@ -83,7 +93,7 @@ def reconstruct_file(
         Replace existing files.
     tell : callable
     **options
-        Options of the method by name: see `Kaczmarz` and `XSpace` in `mpikit.reconstruct.options`.
+        Options of the method by name: see `mpikit.reconstruct.options`.
 
     Returns
     -------
@@ -94,149 +104,154 @@ def reconstruct_file(
     UsageError, InputError, NumericalError, mdf.MdfError
     """
     chosen = make_options(method, options)
-    if method == "x-space" and (system_matrix is not None or allow_mismatch):
-        raise UsageError(
-            "x-space uses no system matrix, expected neither --system-matrix nor --allow-mismatch",
-            hint="leave them out, or use --method kaczmarz",
-        )
-    inputs = (source,) if system_matrix is None else (source, system_matrix)
-    output = output or source.with_name(f"{source.stem}.reconstruction.mdf")
-    if output.suffix.lower() == ".png":
-        raise UsageError(
-            f"the output {output.name} is the name of a picture, expected that of an MDF file",
-            hint=f"say {output.with_suffix('.mdf').name}: the picture stands beside it",
-        )
-    picture = output.with_suffix(".png")
-    for path in (output, picture):
-        check_output(path, inputs=inputs, overwrite=overwrite)
-    with mdf.open(source) as measurement:
-        if isinstance(chosen, XSpace):
-            images, figures = _by_x_space(measurement, chosen, average_frames, tell)
-        elif isinstance(chosen, Kaczmarz):
-            images, figures = _by_kaczmarz(
-                measurement, system_matrix, chosen, average_frames, allow_mismatch, tell
+    _check_ending(output)
+    _check_roles(chosen, method, system_matrix, background_files, allow_mismatch)
+    with ExitStack() as files:
+        measurement = files.enter_context(mdf.open(source))
+        if system_matrix is not None and system_matrix.is_dir():
+            system_matrix = pick_calibration(system_matrix, measurement, tell=tell)
+        roles = {"source": [source], "background_file": list(background_files)}
+        if system_matrix is not None:
+            roles["system_matrix"] = [system_matrix]
+        inputs = tuple(path for paths in roles.values() for path in paths)
+        output, picture = _outputs(source, output, inputs, overwrite)
+        empty = [files.enter_context(mdf.open(path)) for path in background_files]
+        more: dict[str, Any] = {"average_frames": average_frames, "tell": tell}
+        if isinstance(chosen, SystemMatrix):
+            assert system_matrix is not None  # noqa: S101 - `_check_roles` has seen to it
+            calibration = files.enter_context(mdf.open(system_matrix))
+            made = by_matrix(
+                measurement, calibration, chosen, empty=empty, allow_mismatch=allow_mismatch, **more
             )
+        else:
+            made = field_free(measurement, chosen, **more)
         said = {
             "method": method,
             "average_frames": average_frames,
             "allow_mismatch": allow_mismatch,
             **_plain_options(chosen),
         }
-        record = run_record("reconstruct", inputs=inputs, options=said, **figures)
-        _write(output, measurement, images, record, overwrite)
-    values, unit = images.shown
-    save_images(picture, values, images.grid, unit=unit, frames=images.frames.tolist(), overwrite=overwrite)
-    return Result(output, picture, method, images, figures)
+        record = run_record("reconstruct", inputs=inputs, options=said, **made.figures)
+        record = repeatable(record, inputs=roles, images=made.images, rows=made.rows)
+        _write(output, measurement, made.images, record, overwrite)
+    values, unit = made.images.shown
+    frames = made.images.frames.tolist()
+    save_images(picture, values, made.images.grid, unit=unit, frames=frames, overwrite=overwrite)
+    curve = _save_choice(picture, made, overwrite)
+    return Result(output, picture, method, made.images, made.figures, made.rows, curve)
+
+
+def rerun_file(
+    made: Path,
+    *,
+    places: Sequence[Path] = (),
+    output: Path | None = None,
+    overwrite: bool = False,
+    tell: Callable[[Event], None] = silent,
+) -> Result:
+    """Repeat a reconstruction from what its file says, and compare.
+
+    Parameters
+    ----------
+    made : Path
+        File that a reconstruction wrote.
+    places : sequence of Path
+        Folders or files in which its inputs are looked for, beside its own folder.
+    output : Path, optional
+        If not given, ``STEM.rerun.mdf`` beside the file.
+    overwrite, tell
+        As in `reconstruct_file`.
+
+    Raises
+    ------
+    InputError
+        When an input is missing or another than it was.
+    """
+    found = read_rerun(made, places=places, tell=tell)
+    matrix = found.inputs.get("system_matrix")
+    result = reconstruct_file(
+        found.source,
+        system_matrix=matrix[0] if matrix else None,
+        background_files=found.inputs.get("background_file", ()),
+        output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
+        overwrite=overwrite,
+        tell=tell,
+        **found.options,
+    )
+    check_repeat(found, result.images, result.rows, tell=tell)
+    return result
+
+
+def _check_roles(
+    options: Options,
+    method: str,
+    system_matrix: Path | None,
+    background_files: Sequence[Path],
+    allow_mismatch: bool,
+) -> None:
+    """Refuse files that the method takes no notice of, or lacks."""
+    if isinstance(options, SystemMatrix):
+        if system_matrix is None:
+            raise UsageError(
+                f"{method} needs a system matrix", hint="add --system-matrix FILE, or --method x-space"
+            )
+        return
+    if system_matrix is not None or allow_mismatch or background_files:
+        raise UsageError(
+            f"{method} uses no system matrix, expected neither --system-matrix nor --allow-mismatch nor "
+            "--background-file",
+            hint="leave them out, or use --method kaczmarz",
+        )
+
+
+def _check_ending(output: Path | None) -> None:
+    if output is None:
+        return
+    if output.suffix.lower() == ".png":
+        raise UsageError(
+            f"the output {output.name} is the name of a picture, expected that of an MDF file",
+            hint=f"say {output.with_suffix('.mdf').name}: the picture stands beside it",
+        )
+    suffix_of(output, also=_MDF)
+
+
+def _outputs(
+    source: Path, output: Path | None, inputs: tuple[Path, ...], overwrite: bool
+) -> tuple[Path, Path]:
+    """Return the file to write and its picture, if they may be written."""
+    output = output or source.with_name(f"{source.stem}.reconstruction.mdf")
+    stem = output.name[: -len(suffix_of(output, also=_MDF))]
+    picture = output.with_name(f"{stem}.png")
+    for path in (output, picture):
+        check_output(path, inputs=inputs, overwrite=overwrite)
+    return output, picture
+
+
+def _save_choice(picture: Path, made: Made, overwrite: bool) -> Path | None:
+    if made.choice is None:
+        return None
+    path = picture.with_name(f"{picture.stem}.lambda.png")
+    save_choice(path, made.choice, overwrite=overwrite)
+    return path
 
 
 def _plain_options(options: Options) -> dict[str, Any]:
     return {name.rstrip("_"): value for name, value in options.model_dump().items()}
 
 
-def _by_kaczmarz(
-    measurement: mdf.File,
-    system_matrix: Path | None,
-    options: Kaczmarz,
-    average_frames: bool,
-    allow_mismatch: bool,
-    tell: Callable[[Event], None],
-) -> tuple[Images, dict[str, Any]]:
-    if system_matrix is None:
-        raise UsageError(
-            "kaczmarz needs a system matrix",
-            hint="add --system-matrix FILE (the calibration), or use --method x-space",
-        )
-    with mdf.open(system_matrix) as calibration:
-        system = read_system(
-            measurement,
-            calibration,
-            options,
-            average_frames=average_frames,
-            allow_mismatch=allow_mismatch,
-            tell=tell,
-        )
-        concentration = _concentration(calibration)
-    absolute = absolute_lambda(system.matrix, options.lambda_)
-    found = kaczmarz(
-        system.matrix, system.data, lambda_=options.lambda_, iterations=options.iterations, tell=tell
-    )
-    values = found.T.reshape(-1, *system.grid.shape).astype(np.float32)
-    images = Images(values, system.grid, system.frames, "delta sample", concentration)
-    figures = {
-        "lambda": {"relative": options.lambda_, "absolute": absolute},
-        "rows": len(system.rows),
-        "rows_removed": system.rows.removed,
-        "background_subtracted": list(system.background),
-    }
-    return images, figures
-
-
-def _concentration(calibration: mdf.File) -> float | None:
-    """Concentration of the delta sample in mol/L, when the file says it without a doubt."""
-    values = calibration.tracer.concentration if calibration.tracer is not None else None
-    if values is None or np.size(values) != 1:
-        return None
-    value = float(np.ravel(values)[0])
-    return value if np.isfinite(value) and value > 0 else None
-
-
-def _by_x_space(
-    measurement: mdf.File, options: XSpace, average_frames: bool, tell: Callable[[Event], None]
-) -> tuple[Images, dict[str, Any]]:
-    from mpikit.scan_file import read_scan
-
-    if measurement.is_calibration or measurement.measurement is None:
-        raise InputError(
-            f"{measurement.path.name} is no measurement, expected measured signals",
-            hint="name the file that was measured or denoised",
-        )
-    check_patches(measurement)
-    name = f"measurement {measurement.path.name}"
-    states = {name: background_state(measurement)}
-    corrected = plan_background(states, options.background, tell=tell)
-    scan = read_scan(measurement.path, repeats="none")
-    signal = _one_signal_for_each_image(scan, subtract=bool(corrected), average_frames=average_frames)
-    path = trajectory(
-        scan.drive_field,
-        scan.selection_field,
-        samples=signal.shape[-1],
-        sampling_rate=scan.sampling_rate,
-    )
-    values, grid = x_space(
-        signal, path, size=options.grid, field_of_view=options.field_of_view, min_speed=options.min_speed
-    )
-    missing = [axis for axis in path.axes if axis >= signal.shape[1]]
-    if missing:
-        axes = " and ".join("xyz"[axis] for axis in missing)
-        tell(Warned(f"no channel receives along {axes}: the image is made of the other components alone"))
-    if not scan.corrections.transfer_function:
-        text = "the transfer function is not corrected: the image shows the receive chain too"
-        tell(Finding("transfer function", False, text))
-    frames = scan.foreground_index[:0] if average_frames else scan.foreground_index
-    unit = f"{scan.unit} / (T/s)"
-    return Images(values.astype(np.float32), grid, frames, unit), {"background_subtracted": sorted(corrected)}
-
-
-def _one_signal_for_each_image(scan: Scan, *, subtract: bool, average_frames: bool) -> NDArray[np.float64]:
-    """Mean over periods, and over frames if wanted, shape (Q, C, V)."""
-    if not len(scan.signal):
-        raise InputError(f"{scan.name} has no foreground frames, expected at least one")
-    signal: NDArray[np.float64] = scan.signal.mean(axis=1, dtype=np.float64)
-    if subtract:
-        signal -= scan.background.mean(axis=(0, 1), dtype=np.float64)
-    return signal.mean(axis=0, keepdims=True) if average_frames else signal
-
-
 def _write(
     output: Path, measurement: mdf.File, images: Images, record: dict[str, Any], overwrite: bool
 ) -> None:
+    before = measurement.user_value(HISTORY)
+    history = append_history(before if isinstance(before, str) else None, record)
+    if suffix_of(output, also=_MDF) not in _MDF:
+        write_images(output, images, history=history, overwrite=overwrite)
+        return
     kept = {
         name: value
         for name, value in measurement.contents().items()
         if name not in _ITSELF and not name.startswith(_NOT_KEPT)
     }
-    before = measurement.user_value(HISTORY)
-    history = append_history(before if isinstance(before, str) else None, record)
     mdf.write(
         output,
         {**kept, **images.contents()},

@@ -2,84 +2,87 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, solve_triangular
-from threadpoolctl import ThreadpoolController
 
+from mpikit.device import arrays_on
 from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Event, Step, silent
+from mpikit.reconstruct.blocked import BLOCK, BLOCK_FOR_FEW, FEW, Blocked, Penalty, Projection, set_up
+from mpikit.reconstruct.rows import (
+    Order,
+    RowSource,
+    absolute_lambda,
+    as_source,
+    row_energies,
+    walk_order,
+)
+from mpikit.reconstruct.sweep import Sweep, signals_of, state_of
+
+__all__ = ["Sweep", "absolute_lambda", "kaczmarz", "kaczmarz_sweeps", "row_energies"]
 
 Array = NDArray[Any]
 
-BLOCK = 128  # rows; larger ones cost more set-up, smaller ones use the cache badly
-SMALLEST_GROUP = 8  # frames for one thread: with fewer the product is bound by reading the matrix
 
-
-@dataclass(frozen=True)
-class Sweep:
-    """The state after one pass over all rows.
-
-    Parameters
-    ----------
-    index : int
-        Passes done so far, 1 after the first.
-    image : shape (P, Q)
-        Real when a projection makes it real, else complex.
-    dual : shape (M, Q)
-        The companion v of the image; sqrt(lambda) v tends to the residual of the data.
-    residual : float
-        Norm of b - A x - sqrt(lambda) v over the norm of b, each row as the sweep met it.
-    """
-
-    index: int
-    image: Array
-    dual: Array
-    residual: float
-
-
-def kaczmarz(
-    matrix: Array,
+def kaczmarz(  # noqa: PLR0913 - each is a choice that an image depends on
+    matrix: Array | RowSource,
     data: Array,
     *,
-    lambda_: float,
+    lambda_: float | NDArray[np.floating],
     relative: bool = True,
     iterations: int = 10,
     enforce_real: bool = True,
     enforce_positive: bool = True,
-    block: int = BLOCK,
+    exact: bool = False,
+    mask: NDArray[np.bool_] | None = None,
+    weights: NDArray[np.floating] | None = None,
+    order: Order = None,
+    start: Sweep | None = None,
+    device: str = "cpu",
+    block: int | None = None,
     tell: Callable[[Event], None] = silent,
 ) -> Array:
     """Reconstruct images by regularised Kaczmarz.
 
-    Minimises ``||A x - b||² + λ ||x||²`` for each column b of the data, starting from zero, with a few
-    sweeps over the rows in the given order. Few sweeps regularise too: an image is reproducible only
-    with λ, the number of sweeps and the order of the rows.
+    Minimises ``||W (A x - b)||² + λ ||x||²`` for each column b of the data with a few sweeps over the rows.
+    Few sweeps regularise too: an image is reproducible only with λ, the number of sweeps and the order of
+    the rows.
 
     Parameters
     ----------
-    matrix : shape (M, P), complex64 or complex128
-        System matrix A. Its type is the type of the computation.
+    matrix : shape (M, P), or RowSource
+        System matrix A. Its type, complex64 or complex128, is the type of the computation.
     data : shape (M, Q)
         One column for each frame.
-    lambda_ : float
-        Weight λ of the penalty.
+    lambda_ : float, or shape (P,)
+        Weight λ of the penalty, or the diagonal L > 0 of the penalty ``Σ L_n |x_n|²``.
     relative : bool
-        Multiply ``lambda_`` by ``||A||_F² / P``, so that scaling A and b alike changes nothing.
+        Multiply ``lambda_`` by ``||W A||_F² / P``, so that scaling A and b alike changes nothing.
     iterations : int
         Sweeps over all rows.
     enforce_real : bool
-        Set the imaginary part to zero after each sweep.
+        Set the imaginary part to zero after each sweep. The limit is the minimiser over real images.
     enforce_positive : bool
         Set negative values to zero after each sweep. Implies ``enforce_real``. The limit is non-negative but
-        in general not the minimiser of the constrained problem.
-    block : int
+        in general not the minimiser over non-negative images.
+    exact : bool
+        Correct the projection on positive values so that the limit is that minimiser. It takes many more
+        sweeps to get there.
+    mask : shape (P,), optional
+        The voxels that are made real and positive. The others stay complex, and so does the result.
+    weights : shape (M,), optional
+        Weights w of the rows, the diagonal of W; a row of weight 0 is left out.
+    order : int or shape (M,), optional
+        In which order a sweep meets the rows: the seed of one random permutation for all sweeps and frames,
+        or the order itself; ascending if not given. Another order than ascending copies the matrix.
+    start : Sweep, optional
+        Go on from there, also with other data or another λ. The limit is the same as from zero.
+    device : {"cpu", "cuda", "torch-cpu"}
+        NumPy, torch on a CUDA device, or the same code of torch on the CPU.
+    block : int, optional
         Rows that are treated at once. The result does not depend on it, apart from rounding.
     tell : callable
         Is told each sweep.
@@ -87,20 +90,24 @@ def kaczmarz(
     Returns
     -------
     shape (P, Q)
-        Real when a projection makes it real, else complex.
+        Real when a projection makes all of it real, else complex.
 
     Raises
     ------
     UsageError
-        λ below 0, no sweeps, or a block without rows.
+        λ below 0, no sweeps, a block without rows, an option that another one makes meaningless, or a
+        device that is not there.
     InputError
-        Shapes that do not fit, or values that are not finite.
+        Shapes that do not fit, values that are not finite, no row with energy, or a start that belongs to
+        another problem.
     NumericalError
-        The image is no longer finite.
+        The iteration diverges.
 
     Notes
     -----
-    Kaczmarz on the consistent system ``[A  √λ I] [x; v] = b`` (S. Kaczmarz, 1937, for λ = 0).
+    Kaczmarz on the consistent system ``[W A  √λ I] [x; v] = W b`` (S. Kaczmarz, 1937, for λ = 0). Blocks of
+    rows make the same iterates. The correction of ``exact`` is that of Boyle and Dykstra (1986).
+    With λ = 0 and data that contradict each other there is no limit, but a cycle that depends on the order.
     """
     image: Array = np.zeros(0)
     sweeps = kaczmarz_sweeps(
@@ -111,24 +118,36 @@ def kaczmarz(
         iterations=iterations,
         enforce_real=enforce_real,
         enforce_positive=enforce_positive,
+        exact=exact,
+        mask=mask,
+        weights=weights,
+        order=order,
+        start=start,
+        device=device,
         block=block,
     )
-    for sweep in sweeps:
-        tell(Step(sweep.index, iterations, {"residual": sweep.residual}))
+    for done, sweep in enumerate(sweeps, 1):
+        tell(Step(done, iterations, {"residual": sweep.residual}))
         image = sweep.image
     return image
 
 
-def kaczmarz_sweeps(
-    matrix: Array,
+def kaczmarz_sweeps(  # noqa: PLR0913
+    matrix: Array | RowSource,
     data: Array,
     *,
-    lambda_: float,
+    lambda_: float | NDArray[np.floating],
     relative: bool = True,
     iterations: int = 10,
     enforce_real: bool = True,
     enforce_positive: bool = True,
-    block: int = BLOCK,
+    exact: bool = False,
+    mask: NDArray[np.bool_] | None = None,
+    weights: NDArray[np.floating] | None = None,
+    order: Order = None,
+    start: Sweep | None = None,
+    device: str = "cpu",
+    block: int | None = None,
 ) -> Iterator[Sweep]:
     """Yield the state of `kaczmarz`, which has the same parameters, after each sweep.
 
@@ -137,167 +156,162 @@ def kaczmarz_sweeps(
     Sweep
         With copies: the caller may keep or change them.
     """
-    matrix, data = _checked(matrix, data)
+    source = as_source(matrix, order)
+    data = _checked_data(source, data)
+    block = block if block is not None else (BLOCK_FOR_FEW if data.shape[1] <= FEW else BLOCK)
     if iterations < 1 or block < 1:
         raise UsageError(f"iterations and block must be at least 1, not {iterations} and {block}")
-    energies = row_energies(matrix)
-    absolute = absolute_lambda(matrix, lambda_, energies=energies) if relative else lambda_
-    if not absolute >= 0:
-        raise UsageError(f"lambda must not be negative, it is {lambda_}")
-    solver = _Solver(matrix, data, energies, absolute, block)
-    real = enforce_real or enforce_positive
-    with np.errstate(over="ignore"):
-        scale = float(np.linalg.norm(data)) or 1.0
-    for index in range(1, iterations + 1):
+    projection = _projection(enforce_real, enforce_positive, exact, mask, source.shape[1])
+    wanted, factors = _checked_lambda(lambda_, source), _checked_weights(weights, source)
+    library, places = arrays_on(device), walk_order(source)
+    met = None if factors is None else factors[places]
+    signals = None if start is None else signals_of(start, source, data, met, places)
+    diagonal = None if isinstance(wanted, float) else wanted
+    gram = set_up(source, library, block, diagonal=diagonal, signals=signals)
+    total = _total_energy(gram.energies, met)
+    scale = total / source.shape[1] if relative else 1.0
+    penalty = Penalty(wanted * scale)
+    target = np.ascontiguousarray(
+        (data if factors is None else factors[:, None] * data)[places].T, data.dtype
+    )
+    solver = Blocked(
+        source,
+        gram,
+        penalty,
+        projection,
+        target,
+        weights=met,
+        scale=1.0 if diagonal is None else scale,
+        library=library,
+    )
+    limit = _Limit(target, penalty)
+    first = 0
+    if start is not None and gram.backprojection is not None:
+        state = state_of(start, gram.backprojection, projection, penalty, places)
+        solver.start(state.image, state.dual, state.correction)
+        limit.begin(state.image, state.dual)
+        first = start.index
+    whole_real = projection.real and isinstance(projection.where, slice)
+    for index in range(first + 1, first + iterations + 1):
         residual = solver.sweep()
-        for part in solver.images:
-            _project(part, real=real, positive=enforce_positive)
-        image = np.concatenate([part.real if real else part for part in solver.images], axis=1)
+        image, dual = solver.image, np.empty((len(places), len(target)), data.dtype)
+        dual[places] = solver.dual.T
+        limit.check(image, dual, index)
+        yield Sweep(
+            index,
+            (image.real.copy() if whole_real else image).T,
+            dual,
+            residual / limit.scale,
+            penalty.values,
+        )
+
+
+class _Limit:
+    """How large the state can be at most.
+
+    Each step and each projection brings the pair (x, v) closer to all pairs that solve the system, and
+    (0, W b / √λ) is one of them. So its norm stays below that of the start plus twice ``||W b|| / √λ``.
+    """
+
+    def __init__(self, target: Array, penalty: Penalty) -> None:
+        with np.errstate(over="ignore"):
+            self._target = float(np.linalg.norm(target))
+        self._penalty = penalty
+        self._begin = 0.0
+
+    @property
+    def scale(self) -> float:
+        """Norm of the weighted data, or 1."""
+        return self._target or 1.0
+
+    def begin(self, image: Array, dual: Array) -> None:
+        """Take the state (Q, P), (Q, M) that the iteration starts from."""
+        self._begin = self._size(image, dual)
+
+    def check(self, image: Array, dual: Array, index: int) -> None:
+        """Raise NumericalError when the state after a sweep is no possible one."""
         if not np.isfinite(image).all():
             raise NumericalError(
                 f"the image is no longer finite after sweep {index}",
                 hint="values of the matrix or of the data are too large for their type; scale them",
             )
-        yield Sweep(index, image, solver.dual, residual / scale)
+        size, most = self._size(image, dual), self._begin + 2 * self._target
+        if size > 1.01 * most:
+            raise NumericalError(
+                f"the iteration diverges: size {size:.3g} after sweep {index}, expected at most {most:.3g}",
+                hint="use complex128 or a larger lambda; a matrix read from a file must not change meanwhile",
+            )
+
+    def _size(self, image: Array, dual: Array) -> float:
+        """Norm of √λ (x, v)."""
+        with np.errstate(over="ignore"):
+            if isinstance(self._penalty.values, float):
+                own = self._penalty.values * float(np.vdot(image, image).real)
+            else:
+                own = float((self._penalty.values * (image * image.conj()).real).sum())
+            return float(np.sqrt(own + self._penalty.ridge * float(np.vdot(dual, dual).real)))
 
 
-def _project(image: Array, *, real: bool, positive: bool) -> None:
-    if real:
-        image.imag[:] = 0
-    if positive:
-        np.maximum(image.real, 0, out=image.real)
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def row_energies(matrix: Array) -> NDArray[np.float64]:
-    """Squared norm of each row of a row-major complex matrix, shape (M,)."""
-    parts = matrix.view(matrix.real.dtype)  # real and imaginary parts side by side: no copy
-    return cast("NDArray[np.float64]", np.vecdot(parts, parts).astype(np.float64))
-
-
-def absolute_lambda(matrix: Array, relative: float, *, energies: NDArray[np.float64] | None = None) -> float:
-    """Return the λ of the objective that a relative one stands for: ``relative * ||A||_F² / P``.
-
-    Parameters
-    ----------
-    matrix : shape (M, P)
-    relative : float
-    energies : shape (M,), optional
-        Squared norms of the rows, when they are known.
-    """
-    if energies is None:
-        energies = row_energies(np.ascontiguousarray(matrix))
-    return float(relative * energies.sum() / matrix.shape[1])
-
-
-def _checked(matrix: Array, data: Array) -> tuple[Array, Array]:
-    if matrix.ndim != 2 or data.ndim != 2 or len(matrix) != len(data) or matrix.size == 0:
+def _checked_data(source: RowSource, data: Array) -> Array:
+    if data.ndim != 2 or len(data) != source.shape[0]:
         raise InputError(
-            f"matrix {matrix.shape} and data {data.shape} do not fit: expected (M, P) and (M, Q), M, P > 0"
+            f"matrix {source.shape} and data {data.shape} do not fit: expected (M, P) and (M, Q)"
         )
-    kind = np.result_type(matrix.dtype, np.complex64)
-    matrix = np.ascontiguousarray(matrix, dtype=kind)
-    data = np.asarray(data, dtype=kind)
     if not np.isfinite(data).all():
         frames = np.flatnonzero(~np.isfinite(data).all(axis=0))
         raise InputError(
             f"the data hold values that are not finite, first in frame {frames[0]}",
             hint="leave the frame out, or repair the file",
         )
-    return matrix, data
+    return np.asarray(data, dtype=source.dtype)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Some frames of the state, each array by itself in memory: image (P, q), dual and data (M, q)."""
-
-    image: Array
-    dual: Array
-    data: Array
-
-
-class _Solver:
-    """State of the iteration and the sweep over blocks of rows a.
-
-    r = b - a x - √λ v,   beta = (strictly_lower(a a^H) + diag(e + λ))⁻¹ r,   x += a^H beta,   v += √λ beta
-    """
-
-    def __init__(
-        self, matrix: Array, data: Array, energies: NDArray[np.float64], lambda_: float, block: int
-    ) -> None:
-        if not np.isfinite(energies).all():
-            row = int(np.flatnonzero(~np.isfinite(energies))[0])
-            raise InputError(
-                f"row {row} of the system matrix holds values that are not finite or too large",
-                hint="leave the row out, or scale the matrix",
-            )
-        rows, voxels = matrix.shape
-        self._root = float(np.sqrt(lambda_))
-        self._groups = [
-            _Group(
-                np.zeros((voxels, part.shape[1]), matrix.dtype),
-                np.zeros(part.shape, matrix.dtype),
-                np.ascontiguousarray(part),
-            )
-            for part in np.array_split(data, _groups_of_frames(data.shape[1]), axis=1)
-        ]
-        self._threads = ThreadpoolController()
-        with self._threads.limit(limits=1, user_api="blas"):
-            self._blocks = [
-                (part, matrix[part], _inverse_triangle(matrix[part], energies[part], lambda_))
-                for part in (slice(start, start + block) for start in range(0, rows, block))
-            ]
-
-    @property
-    def images(self) -> list[Array]:
-        """The parts of the image, to be changed in place."""
-        return [group.image for group in self._groups]
-
-    @property
-    def dual(self) -> Array:
-        """The companion v, shape (M, Q): a copy."""
-        return np.concatenate([group.dual for group in self._groups], axis=1)
-
-    def sweep(self) -> float:
-        """Pass over all rows once; return the norm of the residuals met."""
-        # Frames are independent: own threads on groups of frames, each with a single-threaded BLAS, do not
-        # collapse when another process keeps a core busy, as spinning BLAS threads do.
-        with self._threads.limit(limits=1, user_api="blas"):
-            if len(self._groups) == 1:
-                return float(np.sqrt(self._sweep(self._groups[0])))
-            with ThreadPoolExecutor(len(self._groups)) as pool:
-                return float(np.sqrt(sum(pool.map(self._sweep, self._groups))))
-
-    @np.errstate(over="ignore", invalid="ignore")  # `kaczmarz_sweeps` looks at the result
-    def _sweep(self, group: _Group) -> float:
-        image, dual = group.image, group.dual
-        squares = 0.0
-        step = np.empty_like(image)
-        for rows, a, inverse in self._blocks:
-            rest = a @ image
-            rest += self._root * dual[rows]
-            np.subtract(group.data[rows], rest, out=rest)
-            squares += float(np.vdot(rest, rest).real)
-            beta = inverse @ rest
-            # a^H beta as conj(a^T conj(beta)): the block itself is never copied to conjugate it.
-            np.matmul(a.T, beta.conj(), out=step)
-            image += np.conj(step, out=step)
-            dual[rows] += self._root * beta
-        return squares
+def _checked_lambda(lambda_: float | NDArray[np.floating], source: RowSource) -> float | NDArray[np.float64]:
+    if np.ndim(lambda_) == 0:
+        single = float(lambda_)
+        if not (single >= 0 and np.isfinite(single)):
+            raise UsageError(f"lambda must be finite and not negative, it is {lambda_}")
+        return single
+    values = np.asarray(lambda_, np.float64)
+    if values.shape != source.shape[1:]:
+        raise InputError(f"lambda has the shape {values.shape}, expected one value or {source.shape[1]}")
+    if not ((values > 0).all() and np.isfinite(values).all()):
+        raise UsageError("each lambda of a voxel must be finite and above 0")
+    return values
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _inverse_triangle(a: Array, energies: NDArray[np.float64], lambda_: float) -> Array:
-    """Inverse of the lower triangle of a block; rows without energy get zeros, so they are skipped."""
-    (herk,) = blas.get_blas_funcs(("herk",), (a,))
-    gram = herk(1, a.T, trans=2, lower=1).conj().astype(np.complex128)
-    empty = energies == 0
-    np.fill_diagonal(gram, np.where(empty, 1, energies + lambda_))
-    inverse = solve_triangular(gram, np.eye(len(gram)), lower=True, check_finite=False)
-    inverse[empty] = 0
-    return np.ascontiguousarray(inverse, dtype=a.dtype)
+def _checked_weights(weights: NDArray[np.floating] | None, source: RowSource) -> NDArray[np.float64] | None:
+    if weights is None:
+        return None
+    if np.shape(weights) != source.shape[:1]:
+        raise InputError(
+            f"weights {np.shape(weights)} do not fit matrix {source.shape}: expected one for each row"
+        )
+    factors = np.asarray(weights, np.float64)
+    if not (np.isfinite(factors).all() and (factors >= 0).all()):
+        raise InputError("row weights must be finite and not negative", hint="leave such rows out")
+    return factors
 
 
-def _groups_of_frames(frames: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, frames // SMALLEST_GROUP))
+def _total_energy(energies: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:
+    total = float((energies if weights is None else energies * weights**2).sum())
+    if total == 0:
+        raise InputError(
+            "the system matrix has no row with energy: every image fits",
+            hint="select other rows; if all values are tiny, scale matrix and data alike",
+        )
+    return total
+
+
+def _projection(
+    real: bool, positive: bool, exact: bool, mask: NDArray[np.bool_] | None, voxels: int
+) -> Projection:
+    if exact and not positive:
+        raise UsageError("exact says how images are made positive, but enforce_positive is off")
+    if mask is None:
+        return Projection(real or positive, positive, exact, slice(None))
+    if not (real or positive):
+        raise UsageError("a mask says which voxels are made real and positive, but both are off")
+    if mask.shape != (voxels,) or mask.dtype != np.bool_:
+        raise InputError(f"the mask has the shape {mask.shape}, expected a bool for each of {voxels} voxels")
+    return Projection(real or positive, positive, exact, np.flatnonzero(mask))

@@ -12,7 +12,6 @@ from mpikit.errors import InputError
 from mpikit.events import Event, Warned
 
 TOLERANCE = 0.02  # of drive-field amplitudes and of the gradient: what a calibrated scanner reproduces
-CORRECTED = "/measurement/isTransferFunctionCorrected"
 
 
 def check_kinds(measurement: File, calibration: File) -> None:
@@ -79,11 +78,36 @@ def differences(measurement: File, calibration: File) -> list[str]:
     for name, words in (
         ("receive channels", [file.num_channels for file in files]),
         ("unit", [file.acquisition.receiver.unit for file in files]),
-        ("transfer function corrected", [_yes_no(file.value(CORRECTED)) for file in files]),
     ):
         if words[0] != words[1]:
             found.append(f"{name} {words[0]}, {words[1]}")
     return found
+
+
+def check_external(empty: File, measurement: File) -> None:
+    """Refuse an empty measurement of another receiver than the measurement's.
+
+    Raises
+    ------
+    InputError
+    """
+    if empty.measurement is None:
+        raise InputError(
+            f"{empty.path.name} holds no measured signal, expected an empty measurement",
+            hint="name a measurement without object with --background-file",
+        )
+    for name, found, wanted in (
+        ("samples in a period", empty.num_samples, measurement.num_samples),
+        ("receive channels", empty.num_channels, measurement.num_channels),
+        ("Hz sampling rate", empty.sampling_rate, measurement.sampling_rate),
+        ("unit", empty.acquisition.receiver.unit, measurement.acquisition.receiver.unit),
+    ):
+        if found != wanted:
+            raise InputError(
+                f"the empty measurement {empty.path.name} does not match {measurement.path.name}: "
+                f"{name} {found}, {wanted}",
+                hint="name an empty measurement of the same sequence with --background-file",
+            )
 
 
 def check_patches(file: File) -> None:
@@ -104,7 +128,7 @@ def check_patches(file: File) -> None:
             raise InputError(
                 f"{file.path.name}: the {name} differs between its {len(field)} periods, "
                 "and multi-patch reconstruction is not there yet",
-                hint="reconstruct a measurement with one field setting",
+                hint="x-space joins patches: --method x-space",
             )
 
 
@@ -135,7 +159,3 @@ def _text(values: NDArray[np.float64]) -> str:
     return (
         "(" + " ".join(f"{value:.6g}" for value in values) + ")" if values.size != 1 else f"{values[0]:.6g}"
     )
-
-
-def _yes_no(flag: bool) -> str:
-    return "yes" if flag else "no"

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import mdf
 from mdf import File, Grid
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned
 from mpikit.reconstruct.background import background_state, plan_background
-from mpikit.reconstruct.match import check_kinds, check_match, check_patches
-from mpikit.reconstruct.options import Kaczmarz
+from mpikit.reconstruct.empty import Empty, dictionary, empty_rows
+from mpikit.reconstruct.match import check_external, check_kinds, check_match, check_patches
+from mpikit.reconstruct.mixing import mixing_table
+from mpikit.reconstruct.options import SystemMatrix
+from mpikit.reconstruct.reading import Reader
 from mpikit.reconstruct.selection import Rows, select_rows
-from mpikit.scan_file import EMPTY_LINES, STORED_LINES
+from mpikit.reconstruct.transfer import ReceiveChain, plan_transfer_function
+from mpikit.reconstruct.weights import row_weights
+from mpikit.scan_file import EMPTY_LINES, drive_field_of
 
 Ints = NDArray[np.int64]
-
-MEMORY = 2**28  # bytes of spectra that are read at once
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LinearSystem:
-    """Matrix and data after selection and background correction.
+    """Matrix and data after selection and correction.
 
     Parameters
     ----------
@@ -36,9 +41,15 @@ class LinearSystem:
     rows : Rows
     grid : mdf.Grid
     frames : shape (Q,)
-        Place in acquisition of the frame of each image, counted from 0; empty when all were averaged.
+        Place in acquisition of the first frame of each image, counted from 0; empty when all were averaged.
+    weights : shape (M,) or None
+        Row weights W; None: all 1.
+    noise : shape (M,) or None
+        Standard deviation of the data of one image on each row; None without background frames.
+    dictionary : shape (M, d) or None
+        Signals of the empty scanner that are estimated jointly.
     background : tuple of str
-        Files whose background frames were subtracted.
+        Files whose background was subtracted.
     """
 
     matrix: NDArray[np.complexfloating[Any]]
@@ -46,22 +57,34 @@ class LinearSystem:
     rows: Rows
     grid: Grid
     frames: Ints
-    background: tuple[str, ...]
+    weights: Floats | None = None
+    noise: Floats | None = None
+    dictionary: NDArray[np.complexfloating[Any]] | None = None
+    background: tuple[str, ...] = ()
 
 
 def read_system(
     measurement: File,
     calibration: File,
-    options: Kaczmarz,
+    options: SystemMatrix,
     *,
+    empty: Sequence[File] = (),
     average_frames: bool = False,
     allow_mismatch: bool = False,
     tell: Callable[[Event], None],
 ) -> LinearSystem:
     """Read, check, select and correct what the solver needs.
 
-    Periods of a frame are averaged. Neither file is corrected for the transfer function here: both are
-    taken as they are, and `check_match` sees to it that they are alike.
+    Parameters
+    ----------
+    measurement, calibration : mdf.File
+    options : SystemMatrix
+    empty : sequence of mdf.File
+        Empty measurements, one or two (before and after), instead of the measurement's background frames.
+    average_frames : bool
+        One image of the mean of all frames.
+    allow_mismatch : bool
+    tell : callable
 
     Raises
     ------
@@ -69,9 +92,11 @@ def read_system(
         When the files do not belong together, or when no row is left.
     """
     check_kinds(measurement, calibration)
-    check_patches(measurement)
-    check_patches(calibration)
+    for file in (measurement, calibration, *empty):
+        check_patches(file)
     check_match(measurement, calibration, allow_mismatch=allow_mismatch, tell=tell)
+    for file in empty:
+        check_external(file, measurement)
     grid = _grid(calibration)
     frames = measurement.frame_index("foreground")
     if not len(frames):
@@ -79,20 +104,86 @@ def read_system(
             f"{measurement.path.name} has no foreground frames, expected at least one",
             hint="all its frames are marked as background",
         )
-    rows = _rows(measurement, calibration, options, tell)
-    names = f"measurement {measurement.path.name}", f"system matrix {calibration.path.name}"
-    states = dict(zip(names, map(background_state, (measurement, calibration)), strict=True))
+    readers = _readers((measurement, calibration, *empty), options, allow_mismatch, tell)
+    of_object, of_matrix, of_empty = readers[0], readers[1], readers[2:]
+    rows = _rows(of_object, of_matrix, options, tell)
+    corrected = _plan(measurement, calibration, empty, options, allow_mismatch, tell)
+    nothing = empty_rows(of_object, of_empty, rows)
+    matrix = of_matrix.rows(rows, np.arange(int(np.prod(grid.size))), "grid")
+    data = of_object.rows(rows, frames, "acquisition")
+    if "system matrix" in corrected:
+        own = empty_rows(of_matrix, (), rows)
+        places = calibration.frame_index("foreground")
+        matrix -= own.at(places, interpolated=options.background == "interpolated").astype(matrix.dtype)
+    if "measurement" in corrected:
+        data -= nothing.at(frames, interpolated=options.background == "interpolated").astype(data.dtype)
+    data, frames = _averaged(data, frames, len(frames) if average_frames else options.frame_averages)
+    return LinearSystem(
+        matrix,
+        data,
+        rows,
+        grid,
+        frames[:0] if average_frames else frames,
+        weights=_weights(options, rows, matrix, of_matrix, nothing),
+        noise=nothing.deviation(averages=_together(options, average_frames, measurement)),
+        dictionary=_dictionary(options, rows, of_matrix, nothing),
+        background=tuple(sorted(corrected.values())),
+    )
+
+
+def _readers(
+    files: Sequence[File], options: SystemMatrix, allow_mismatch: bool, tell: Callable[[Event], None]
+) -> list[Reader]:
+    """Readers of all files, whose receive chains are divided out alike."""
+    chains = {f"{index} {file.path.name}": _chain(file) for index, file in enumerate(files)}
+    named = {name.partition(" ")[2]: chain for name, chain in chains.items()}
+    plan = plan_transfer_function(named, options.transfer_function, allow_mismatch=allow_mismatch, tell=tell)
+    return [
+        Reader(
+            file,
+            leakage=options.leakage and index == 0,
+            divide=file.path.name in plan.divide,
+            induction=plan.induction,
+        )
+        for index, file in enumerate(files)
+    ]
+
+
+def _chain(file: File) -> ReceiveChain:
+    receiver = file.acquisition.receiver
+    return ReceiveChain(
+        corrected=bool(file.value("/measurement/isTransferFunctionCorrected")),
+        function=receiver.transfer_function,
+        induction=receiver.induction_factor,
+    )
+
+
+def _plan(
+    measurement: File,
+    calibration: File,
+    empty: Sequence[File],
+    options: SystemMatrix,
+    allow_mismatch: bool,
+    tell: Callable[[Event], None],
+) -> dict[str, str]:
+    """Decide what is subtracted; return the names of the files by what they are."""
+    names = {
+        "measurement": f"measurement {measurement.path.name}",
+        "system matrix": f"system matrix {calibration.path.name}",
+    }
+    states = {
+        names["measurement"]: background_state(measurement),
+        names["system matrix"]: background_state(calibration),
+    }
+    if empty:
+        if states[names["measurement"]] == "corrected":
+            raise InputError(
+                f"{names['measurement']} is background-corrected already, and nothing is subtracted twice",
+                hint="leave out --background-file",
+            )
+        states[names["measurement"]] = "frames"
     corrected = plan_background(states, options.background, allow_mismatch=allow_mismatch, tell=tell)
-    voxels = np.arange(int(np.prod(grid.size)))
-    matrix = _read_rows(calibration, rows, voxels, "grid")
-    data = _read_rows(measurement, rows, frames, "acquisition")
-    if names[1] in corrected:
-        matrix -= _background(calibration, rows)
-    if names[0] in corrected:
-        data -= _background(measurement, rows)
-    if average_frames:
-        data, frames = data.mean(axis=1, keepdims=True), frames[:0]
-    return LinearSystem(matrix, data, rows, grid, frames, tuple(sorted(corrected)))
+    return {what: name for what, name in names.items() if name in corrected}
 
 
 def _grid(calibration: File) -> Grid:
@@ -105,24 +196,37 @@ def _grid(calibration: File) -> Grid:
     return grid
 
 
-def _rows(measurement: File, calibration: File, options: Kaczmarz, tell: Callable[[Event], None]) -> Rows:
+def _rows(of_object: Reader, of_matrix: Reader, options: SystemMatrix, tell: Callable[[Event], None]) -> Rows:
+    measurement, calibration = of_object.file, of_matrix.file
     channels = min(measurement.num_channels, calibration.num_channels)
-    samples = measurement.num_samples
-    frequencies = np.arange(samples // 2 + 1) * measurement.sampling_rate / samples
+    frequencies = of_object.frequencies
     snr = None
-    if options.snr_threshold > 0:
-        snr = _snr(calibration, channels, len(frequencies))
-        if snr is None:
-            tell(Warned(f"{calibration.path.name} stores no SNR: no row is left out for its SNR"))
+    if options.snr_threshold > 0 or options.best is not None or options.row_order == "snr":
+        snr = _snr(calibration, channels, len(frequencies), tell)
+    orders = None
+    if options.max_mixing_order is not None:
+        orders = mixing_table(
+            drive_field_of(measurement),
+            samples=measurement.num_samples,
+            sampling_rate=measurement.sampling_rate,
+        ).orders
+    zeros = [reader.zeros[:channels] for reader in (of_object, of_matrix) if reader.zeros is not None]
     rows = select_rows(
-        _stored(measurement) & _stored(calibration),
+        of_object.stored & of_matrix.stored,
         frequencies,
         channels=channels,
         emptied=_emptied(measurement, channels, len(frequencies)),
+        transfer_zeros=np.any(zeros, axis=0) if zeros else None,
+        receive_channels=options.receive_channels,
         min_frequency=options.min_frequency,
         max_frequency=options.max_frequency,
+        mixing_orders=orders,
+        max_mixing_order=options.max_mixing_order,
         snr=snr,
         snr_threshold=options.snr_threshold,
+        stop_bands=options.bands,
+        best=options.best,
+        order="snr" if options.row_order == "snr" else "frequency",
     )
     total = channels * len(frequencies)
     tell(Finding("rows", len(rows), f"{len(rows)} of {total} rows (frequency, channel) are used"))
@@ -135,40 +239,75 @@ def _emptied(measurement: File, channels: int, lines: int) -> NDArray[np.bool_] 
     return said[:channels] != 0 if said.ndim == 2 and said.shape[1] == lines else None
 
 
-def _snr(calibration: File, channels: int, lines: int) -> NDArray[np.float64] | None:
-    """SNR of the first period on the full frequency axis, shape (C, K); None when the file has none."""
+def _snr(calibration: File, channels: int, lines: int, tell: Callable[[Event], None]) -> Floats | None:
+    """SNR of the first period on the full frequency axis, shape (C, K); computed when the file has none."""
     stored = calibration.value("/calibration/snr")
+    if stored is None:
+        stored = _computed_snr(calibration)
+        text = "stores no SNR, it is computed from its background frames"
+        if stored is None:
+            text = "stores no SNR, and has no background frames to compute it from: no row is left out for it"
+        tell(Warned(f"{calibration.path.name} {text}"))
     if stored is None:
         return None
     snr = np.zeros((channels, lines))
-    snr[:, _lines(calibration)] = stored[0, :channels]
+    snr[:, Reader(calibration).lines] = stored[0, :channels]
     return snr
 
 
-def _stored(file: File) -> NDArray[np.bool_]:
-    """Lines that were measured, shape (K,); time data of ours may come from a file that stored only some."""
-    said = np.asarray(file.user_value(STORED_LINES))
-    return file.stored_lines & (said != 0) if said.shape == file.stored_lines.shape else file.stored_lines
+def _computed_snr(calibration: File) -> Floats | None:
+    if int(np.sum(calibration.is_background)) < 2 or len(calibration.frequencies) < mdf.snr.STRONGEST:
+        return None
+    foreground = calibration.read_signal("foreground", domain="frequency")
+    background = calibration.read_signal("background", domain="frequency")
+    snr = mdf.snr.signal_to_noise(foreground, background)
+    return snr if np.any(snr > 0) else None  # background frames without noise say nothing
 
 
-def _lines(file: File) -> Ints:
-    """Place of each stored component on the full frequency axis."""
-    return np.rint(file.frequencies * file.num_samples / file.sampling_rate).astype(np.int64)
+def _together(options: SystemMatrix, average_frames: bool, measurement: File) -> int:
+    """Frames in the mean of one image."""
+    frames = len(measurement.frame_index("foreground"))
+    return frames if average_frames else min(options.frame_averages, frames)
 
 
-def _read_rows(file: File, rows: Rows, frames: Ints, order: Any) -> NDArray[Any]:
-    """Mean over the periods of the selected rows of some frames, shape (M, n); bounded in memory."""
-    lines = _lines(file)
-    size = 8 * file.num_periods * file.num_channels * max(file.num_samples, 1)
-    at_once = max(1, MEMORY // size)
-    parts = []
-    for start in range(0, len(frames), at_once):
-        spectra = file.read_signal(frames[start : start + at_once], order, "frequency")
-        parts.append(rows.pick(spectra.mean(axis=1), lines))
-    return np.concatenate(parts, axis=1)
+def _averaged(data: NDArray[Any], frames: Ints, count: int) -> tuple[NDArray[Any], Ints]:
+    """Average consecutive frames; the last block may be shorter."""
+    if count == 1:
+        return data, frames
+    first = np.arange(0, len(frames), count)
+    sums = np.add.reduceat(data, first, axis=1)
+    sizes = np.diff(np.append(first, len(frames)))
+    return (sums / sizes).astype(data.dtype), frames[first]
 
 
-def _background(file: File, rows: Rows) -> NDArray[Any]:
-    frames = np.flatnonzero(file.is_background)
-    mean: NDArray[Any] = _read_rows(file, rows, frames, "acquisition").mean(axis=1, keepdims=True)
-    return mean
+def _weights(
+    options: SystemMatrix, rows: Rows, matrix: NDArray[Any], of_matrix: Reader, nothing: Empty
+) -> Floats | None:
+    if set(options.weighting) == {"none"}:
+        return None
+    noisy = empty_rows(of_matrix, (), rows) if np.any(of_matrix.file.is_background) else nothing
+    background = noisy.spectra.T if "whitening" in options.weighting else None
+    return row_weights(
+        options.weighting,
+        rows.channels,
+        matrix=matrix,
+        background=background,
+        channel_weights=options.channel_weights or None,
+    )
+
+
+def _dictionary(
+    options: SystemMatrix, rows: Rows, of_matrix: Reader, nothing: Empty
+) -> NDArray[np.complexfloating[Any]] | None:
+    if options.background != "dictionary":
+        return None
+    known = [nothing.spectra]
+    if np.any(of_matrix.file.is_background):
+        known.append(empty_rows(of_matrix, (), rows).spectra)
+    spectra = np.concatenate(known, axis=1)
+    if not spectra.shape[1]:
+        raise InputError(
+            "no file has background frames, and a dictionary of the background is made of them",
+            hint="name an empty measurement with --background-file, or use --background none",
+        )
+    return dictionary(spectra, options.dictionary_size)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdf import Grid
-from mpikit.errors import InputError, NumericalError, UsageError
+from mpikit.errors import InputError, NumericalError
+from mpikit.reconstruct.gridding import covering_grid, spread_sums, spreading, weighted_mean
 from mpikit.scanner import DriveField, SelectionField
 
 Floats = NDArray[np.float64]
-
-FEWEST, MOST = 8, 100  # voxels along an axis when the grid is not given
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,46 @@ class Trajectory:
     rate: Floats
     axes: tuple[int, ...]
 
+    @property
+    def motion(self) -> Floats:
+        """Mean direction of motion, Σ v vᵀ / Σ |v|² over the samples, shape (3, 3), 1; its trace is 1."""
+        share: Floats = self.rate.T @ self.rate / np.sum(self.rate**2)
+        return share
+
+
+@dataclass(frozen=True)
+class Moving:
+    """Samples taken while the field-free point moves, ready for a mean with weights speed².
+
+    Parameters
+    ----------
+    along : shape (Q, n), unit of the signal times T/s
+        Product of signal and velocity.
+    rate : shape (n, 3), T/s
+        Velocity in units of field.
+    positions : shape (n, 3), m
+    seen : tuple of int
+        Driven axes with a receive channel: signal and speed are those along them.
+    """
+
+    along: Floats
+    rate: Floats
+    positions: Floats
+    seen: tuple[int, ...]
+
+    @property
+    def weights(self) -> Floats:
+        """Squared speed, shape (n,), T²/s²."""
+        return np.asarray(np.sum(self.rate[:, self.seen] ** 2, axis=1))
+
 
 def trajectory(
-    drive_field: DriveField, selection_field: SelectionField | None, *, samples: int, sampling_rate: float
+    drive_field: DriveField,
+    selection_field: SelectionField | None,
+    *,
+    samples: int,
+    sampling_rate: float,
+    period: int = 0,
 ) -> Trajectory:
     """Follow the field-free point, r = -G⁻¹ (H_drive + H_offset).
 
@@ -47,34 +82,105 @@ def trajectory(
     samples : int
         Samples V of one period.
     sampling_rate : float, Hz
+    period : int
+        Index j of the period, whose drive, selection and focus fields are used.
 
     Raises
     ------
     InputError
-        Without a gradient, with one that has no field-free point, or without a drive field.
+        Without a gradient, with one that has no field-free point, or without a drive field that is known.
+    """
+    gradient, offset = single_field(selection_field, period)
+    if abs(np.linalg.det(gradient)) <= 1e-6 * np.linalg.norm(gradient) ** 3:
+        raise InputError(
+            "the selection field has no single field-free point",
+            hint="x-space is for field-free-point scans with one gradient in a period",
+        )
+    axes = driven_axes(drive_field)
+    times = np.arange(samples) / sampling_rate
+    field = three_axes(drive_field.field(times, period))
+    rate = three_axes(drive_field.rate(times, period))
+    positions = -np.linalg.solve(gradient, (field + offset).T).T
+    return Trajectory(np.asarray(positions, np.float64), rate, axes)
+
+
+def single_field(selection_field: SelectionField | None, period: int) -> tuple[Floats, Floats]:
+    """Return gradient (3, 3) in T/m and offset (3,) in T of a period that has one selection field.
+
+    Raises
+    ------
+    InputError
+        Without a gradient, or with several in the period.
     """
     if selection_field is None:
         raise InputError(
             "the file has no gradient, x-space needs one",
             hint="reconstruct with --system-matrix instead",
         )
-    gradient, offset = selection_field.gradient[0], selection_field.offset[0]
-    if len(gradient) != 1 or abs(np.linalg.det(gradient[0])) <= 1e-6 * np.linalg.norm(gradient[0]) ** 3:
+    gradient, offset = selection_field.gradient[period], selection_field.offset[period]
+    if len(gradient) != 1:
         raise InputError(
-            "the selection field has no single field-free point",
-            hint="x-space is for field-free-point scans with one gradient in a period",
+            f"the selection field has {len(gradient)} parts in a period, expected one",
+            hint="reconstruct with --system-matrix instead",
         )
-    times = np.arange(samples) / sampling_rate
+    return gradient[0], offset[0]
+
+
+def driven_axes(drive_field: DriveField) -> tuple[int, ...]:
+    """Return the axes with a drive field, 0 is x.
+
+    Raises
+    ------
+    InputError
+        When there is none, one beyond z, or a waveform without a formula.
+    """
     axes = tuple(int(axis) for axis in np.flatnonzero(drive_field.active.any(axis=1)))
     if not axes or axes[-1] > 2:
         raise InputError(f"drive channels {axes} are active, x-space expects one to three: x, y, z")
-    step = 1e-3 / sampling_rate
-    field, rate = np.zeros((samples, 3)), np.zeros((samples, 3))
-    driven = min(3, drive_field.dividers.shape[0])
-    field[:, :driven] = drive_field.field(times)[:, :driven]
-    ahead, behind = drive_field.field(times + step), drive_field.field(times - step)
-    rate[:, :driven] = (ahead - behind)[:, :driven] / (2 * step)
-    return Trajectory(-np.linalg.solve(gradient[0], (field + offset[0]).T).T, rate, axes)
+    if np.any(drive_field.waveforms[drive_field.active] == "custom"):
+        raise InputError(
+            "the drive field has a custom waveform, x-space expects sines or triangles",
+            hint="reconstruct with --system-matrix instead",
+        )
+    return axes
+
+
+def three_axes(values: Floats) -> Floats:
+    """Return the components along x, y, z of values (V, D), with 0 along axes without a channel."""
+    return np.pad(values, ((0, 0), (0, max(0, 3 - values.shape[1]))))[:, :3]
+
+
+def moving(signal: NDArray[np.floating], path: Trajectory, min_speed: float) -> Moving:
+    """Return the samples that are fast enough, multiplied with the velocity.
+
+    Parameters
+    ----------
+    signal : shape (Q, C, V)
+    path : Trajectory
+    min_speed : float
+        Fraction of the highest speed.
+
+    Raises
+    ------
+    InputError
+        When no driven axis has a receive channel.
+    NumericalError
+        When the signal is not finite.
+    """
+    seen = tuple(axis for axis in path.axes if axis < signal.shape[1])
+    if not seen:
+        raise InputError(
+            f"no receive channel for the driven axis {'xyz'[path.axes[0]]}: the signal has {signal.shape[1]} "
+            "of them",
+            hint="reconstruct with --system-matrix instead",
+        )
+    if not np.isfinite(signal).all():
+        raise NumericalError("the signal holds values that are not finite", hint="repair the file")
+    speed = np.linalg.norm(path.rate[:, seen], axis=1)
+    fast = speed >= min_speed * speed.max()
+    # Numerator and denominator of a mean with weights speed²: (u · h / |h|) / |h| times |h|² is u · h.
+    along = np.einsum("qcv,vc->qv", signal[:, seen][..., fast], path.rate[fast][:, seen])
+    return Moving(along, path.rate[fast], path.positions[fast], seen)
 
 
 def x_space(
@@ -92,6 +198,9 @@ def x_space(
     The value is spread linearly to the voxels around the field-free point; a voxel is the mean of what it
     gets with weights speed², which is the density compensation with the least noise. Voxels without a sample
     are interpolated linearly between their neighbours and are 0 outside the trajectory.
+
+    A point appears as the point spread function. Along the motion that is the derivative of the Langevin
+    function, across it L(x)/x, which is 2.3 times as wide.
 
     Parameters
     ----------
@@ -126,103 +235,11 @@ def x_space(
     P. W. Goodwill, S. M. Conolly: The X-space formulation of the magnetic particle imaging process, IEEE
     Transactions on Medical Imaging, 2010. DOI 10.1109/TMI.2010.2052284
     """
-    seen = [axis for axis in path.axes if axis < signal.shape[1]]
-    if not seen:
-        raise InputError(
-            f"no receive channel for the driven axis {'xyz'[path.axes[0]]}: the signal has {signal.shape[1]} "
-            "of them",
-            hint="reconstruct with --system-matrix instead",
-        )
-    if not np.isfinite(signal).all():
-        raise NumericalError("the signal holds values that are not finite", hint="repair the file")
-    grid = _grid(path, size, field_of_view)
-    rate = path.rate[:, seen]
-    speed = np.linalg.norm(rate, axis=1)
-    fast = speed >= min_speed * speed.max()
-    along = np.einsum("qcv,vc->qv", signal[:, seen][..., fast], rate[fast])
-    # Numerator and denominator of a mean with weights speed²: (u · h / |h|) / |h| times |h|² is u · h.
-    images = _gridded(along, speed[fast] ** 2, path.positions[fast], grid, path.axes)
+    samples = moving(signal, path, min_speed)
+    grid = covering_grid(path.positions, path.axes, size=size, field_of_view=field_of_view)
+    spread = spreading(samples.positions, grid, path.axes)
+    total, weight = spread_sums(spread, samples.along), spread_sums(spread, samples.weights)
+    images = weighted_mean(total, weight, grid, path.axes)
     if images.sum() < 0:
         images = -images
     return images.reshape(len(signal), *grid.shape), grid
-
-
-def _grid(path: Trajectory, size: tuple[int, ...] | None, field_of_view: tuple[float, ...] | None) -> Grid:
-    low, high = path.positions.min(axis=0), path.positions.max(axis=0)
-    driven = list(path.axes)
-    voxels = np.ones(3, np.int64)
-    if size is None:
-        each = round((len(path.positions) / 2) ** (1 / len(driven)))
-        voxels[driven] = np.clip(each, FEWEST, MOST)
-    else:
-        voxels[: len(size)] = size
-        _check_axes(voxels, path.axes)
-    extent = np.zeros(3)
-    extent[driven] = (high - low)[driven]
-    given = field_of_view or ()
-    if not all(0 < length < np.inf for length in given) or np.any(voxels < 1):
-        raise UsageError(
-            f"a grid of {_by(voxels)} voxels over {_by(given, 1e3)} mm, expected numbers above 0",
-            hint="as in --grid 32x32 --fov 30x30",
-        )
-    extent[: len(given)] = given
-    # A slice as thick as a voxel is wide, where nothing else is known.
-    extent[extent == 0] = (extent[driven] / voxels[driven]).min()
-    return Grid(voxels, extent, (low + high) / 2 + 0.0)  # which turns -0 into 0
-
-
-def _by(numbers: Iterable[float], scale: float = 1.0) -> str:
-    return " x ".join(f"{scale * number:g}" for number in numbers) or "?"
-
-
-def _check_axes(voxels: NDArray[np.int64], driven: tuple[int, ...]) -> None:
-    for axis, count in enumerate(voxels):
-        if count > 1 and axis not in driven:
-            raise UsageError(
-                f"the grid has {count} voxels along {'xyz'[axis]}, where the field-free point does not move",
-                hint=f"the drive field moves it along {', '.join('xyz'[each] for each in driven)}",
-            )
-
-
-def _gridded(values: Floats, weights: Floats, positions: Floats, grid: Grid, axes: tuple[int, ...]) -> Floats:
-    """Spread weighted samples linearly over the voxels around them and divide by the weights, (Q, P)."""
-    place = ((positions - grid.center) / grid.field_of_view + 0.5) * grid.size - 0.5
-    count = int(np.prod(grid.size))
-    strides = np.array([1, grid.size[0], grid.size[0] * grid.size[1]])
-    total, weight = np.zeros((len(values), count)), np.zeros(count)
-    for corner in np.ndindex(*(2 if axis in axes else 1 for axis in range(3))):
-        cell = np.floor(place).astype(np.int64) + corner
-        share = np.prod(np.where(np.isin(range(3), axes), 1 - np.abs(place - cell), 1), axis=1)
-        cell[:, np.isin(range(3), axes, invert=True)] = 0
-        inside = np.all((cell >= 0) & (cell < grid.size), axis=1)
-        voxel, share = (cell[inside] @ strides), share[inside]
-        weight += np.bincount(voxel, share * weights[inside], count)
-        for image, value in enumerate(values[:, inside]):
-            total[image] += np.bincount(voxel, share * value, count)
-    met = weight > 1e-3 * weight.max()
-    if not met.any():
-        raise UsageError(
-            f"no sample falls into the field of view of {_by(grid.field_of_view, 1e3)} mm",
-            hint="give a larger --fov, or leave it out",
-        )
-    total[:, met] /= weight[met]
-    total[:, ~met] = 0
-    return _filled(total, met, grid, axes)
-
-
-def _filled(images: Floats, met: NDArray[np.bool_], grid: Grid, axes: tuple[int, ...]) -> Floats:
-    """Fill voxels without a sample linearly from those with one; 0 outside their hull."""
-    from scipy.interpolate import LinearNDInterpolator
-
-    if met.all():
-        return images
-    index = np.indices(grid.shape).reshape(3, -1)[::-1].T[:, list(axes)].astype(float)
-    if len(axes) == 1:
-        line = index[:, 0]
-        for image in images:
-            image[~met] = np.interp(line[~met], line[met], image[met], left=0, right=0)
-        return images
-    if np.linalg.matrix_rank(index[met] - index[met][0]) == len(axes):
-        fill = LinearNDInterpolator(index[met], images[:, met].T, fill_value=0)
-        images[:, ~met] = fill(index[~met]).T
-    return images

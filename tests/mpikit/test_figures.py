@@ -10,6 +10,7 @@ from PIL import Image
 from mdf import Grid
 from mpikit import figures
 from mpikit.errors import InputError
+from mpikit.reconstruct.choosing import choose_lambda
 
 
 def grid(size, extent=(0.03, 0.02, 0.01), center=(0.001, 0, -0.002)):
@@ -130,3 +131,51 @@ def test_threads_draw_the_same_picture_without_global_state(tmp_path, rng, monke
     contents = {path.read_bytes() for path in tmp_path.iterdir()}
     assert len(list(tmp_path.iterdir())) == 3
     assert len(contents) == 1
+
+
+def choice(rng, criterion, noise=None):
+    matrix = (rng.normal(size=(12, 7)) + 1j * rng.normal(size=(12, 7))) * np.geomspace(1, 1e-3, 7)
+    data = matrix @ rng.random((7, 2)) + 0.05 * rng.normal(size=(12, 2))
+    return choose_lambda(matrix, data, criterion=criterion, noise=noise)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "across", "up"),
+    [
+        ("discrepancy", "relative lambda", "residual norm ||W (S c - u)||"),
+        ("gcv", "relative lambda", "cross-validation n ||W (S c - u)||² / freedom²"),
+        ("l-curve", "residual norm ||W (S c - u)||", "solution norm ||c||"),
+    ],
+)
+def test_the_chosen_lambda_is_marked_on_its_curve(rng, criterion, across, up):
+    chosen = choice(rng, criterion, noise=np.full(12, 0.2))
+    axes = figures._draw_choice(chosen).axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (across, up)
+    curve, mark = axes.lines[-2:]
+    x, y = np.log(curve.get_xdata()), np.log(curve.get_ydata())
+    assert len(x) == len(chosen.curve.lambdas)
+    (at,), (height,) = np.log(mark.get_xdata()), np.log(mark.get_ydata())
+    assert height == pytest.approx(np.interp(at, x, y))
+    before = np.searchsorted(chosen.curve.lambdas, chosen.relative) - 1
+    assert x[before] <= at <= x[before + 1]
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"relative lambda {chosen.relative:.3g}" in words
+    assert ("norm of the noise" in words) == (criterion == "discrepancy")
+
+
+def test_the_discrepancy_is_marked_where_the_residual_meets_the_noise(rng):
+    chosen = choice(rng, "discrepancy", noise=np.full(12, 0.2))
+    level, _, mark = figures._draw_choice(chosen).axes[0].lines
+    assert level.get_ydata()[0] == pytest.approx(0.2 * 12**0.5)
+    assert mark.get_ydata()[0] == pytest.approx(level.get_ydata()[0], rel=5e-3)
+
+
+def test_a_choice_is_written_as_a_small_picture(tmp_path, rng, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    path = tmp_path / "choice.png"
+    figures.save_choice(path, choice(rng, "gcv"))
+    assert pixels(path).shape == (400, 600, 3)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match="exists already"):
+        figures.save_choice(path, choice(rng, "gcv"))

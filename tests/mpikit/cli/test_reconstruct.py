@@ -84,7 +84,10 @@ def test_x_space_takes_its_grid(samples, tmp_path):
         (["--fov", "11x12"], "kaczmarz has no option 'fov'"),
         (["--lambda", "inf"], "'lambda' is inf, expected a number, at least 0"),
         (["-o", "image.png"], "image.png is the name of a picture"),
-        (["--background", "mean"], "'background' is 'mean', expected one of auto, static, none"),
+        (
+            ["--background", "mean"],
+            "'background' is 'mean', expected one of auto, static, interpolated, dictionary, none",
+        ),
     ],
 )
 def test_options_that_do_nothing_or_make_no_sense(tmp_path, arguments, words):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Step
-from mpikit.reconstruct import absolute_lambda, kaczmarz, kaczmarz_sweeps
+from mpikit.reconstruct import Sweep, absolute_lambda, kaczmarz, kaczmarz_sweeps
 
 # A published set of oracles: exact in binary, computed with fractions and with a second formulation.
 A = np.array([[1 + 2j, 0.5, -1j], [0, 2 - 1j, 1 + 1j], [0.5j, -1, 1.5], [1 - 1j, 1j, 2]])
@@ -90,6 +90,7 @@ def test_oracle_t1_distance_to_the_limit():
         10: 0.0095091,
         20: 0.0034763,
         50: 1.698e-4,
+        100: 1.109e-6,
     }
     limit = np.linalg.solve(A.conj().T @ A + 0.25 * np.eye(3), A.conj().T @ B)
     for sweep in kaczmarz_sweeps(A, B, lambda_=0.25, relative=False, iterations=100, **FREE):
@@ -153,10 +154,39 @@ def test_oracle_t4_real_and_positive(block):
     close(kaczmarz(A, B2, iterations=2000, **options), [31 / 30, 0, 25 / 38], 1e-9)
 
 
-def test_oracle_t6_order_of_rows():
-    order = [2, 0, 3, 1]
-    options = {"lambda_": 0.25, "relative": False, "block": 3, **FREE}
-    images = [s.image for s in kaczmarz_sweeps(A[order], B[order], iterations=3, **options)]
+@every_block
+def test_oracle_t5_weights_of_rows(block):
+    weights = np.array([1, 0.5, 2, 0.25])
+    options = {"lambda_": 0.25, "relative": False, "block": block, "weights": weights, **FREE}
+    images = [s.image for s in kaczmarz_sweeps(A, B, iterations=3, **options)]
+    first = [
+        0.887672908232 - 0.261649260827j,
+        1.563117255551 - 0.137552140842j,
+        0.392323411238 + 0.186942169672j,
+    ]
+    third = [
+        0.871900021176 - 0.136443700405j,
+        1.690670590496 + 0.014739444718j,
+        0.418467780342 + 0.047054481363j,
+    ]
+    limit = [
+        0.872040892193 - 0.146107806691j,
+        1.686561338290 + 0.016780669145j,
+        0.410412639405 + 0.043847583643j,
+    ]
+    close(images[0], first)
+    close(images[2], third)
+    close(kaczmarz(A, B, iterations=2000, **options), limit)
+    assert absolute_lambda(A, 1, weights=weights) == pytest.approx(7.4791666666667, rel=1e-12)
+    related = {**options, "lambda_": 0.25 / 7.479166666666667, "relative": True}
+    close(kaczmarz(A, B, iterations=3, **related), third)
+
+
+@every_block
+def test_oracle_t6_order_of_rows(block):
+    order = np.array([2, 0, 3, 1])
+    options = {"lambda_": 0.25, "relative": False, "block": block, "order": order, **FREE}
+    images = [s.image for s in kaczmarz_sweeps(A, B, iterations=3, **options)]
     first = [
         0.859725906278 + 0.085057471264j,
         1.802974938260 - 0.116617884692j,
@@ -169,7 +199,34 @@ def test_oracle_t6_order_of_rows():
     ]
     close(images[0], first)
     close(images[2], third)
-    close(kaczmarz(A[order], B[order], iterations=2000, **options), TIKHONOV)
+    close(kaczmarz(A, B, iterations=2000, **options), TIKHONOV)
+
+
+@every_block
+def test_oracle_t7_lambda_of_each_voxel(block):
+    diagonal = np.array([0.1, 0.25, 1])
+    options = {"lambda_": diagonal, "relative": False, "block": block, **FREE}
+    images = [s.image for s in kaczmarz_sweeps(A, B, iterations=3, **options)]
+    first = [
+        1.075685850834 + 0.247005488547j,
+        1.874445034377 - 0.151193996616j,
+        0.241511682475 + 0.011166586518j,
+    ]
+    third = [
+        0.948809080679 + 0.020625606828j,
+        1.853094574973 + 0.007030060437j,
+        0.477038324758 + 0.062723887554j,
+    ]
+    limit = [
+        0.911320627349 - 0.060417182332j,
+        1.877148916541 - 0.006975540604j,
+        0.508016246259 + 0.052479692176j,
+    ]
+    close(images[0], first)
+    close(images[2], third)
+    close(kaczmarz(A, B, iterations=2000, **options), limit)
+    related = {**options, "lambda_": diagonal / (23.75 / 3), "relative": True}
+    close(kaczmarz(A, B, iterations=3, **related), third)
 
 
 def test_oracle_t8_without_regularisation():
@@ -178,9 +235,30 @@ def test_oracle_t8_without_regularisation():
         1.948244968033 + 0.012089855496j,
         0.586536227336 + 0.071701332994j,
     ]
-    weights = np.array([[1], [0.5], [2], [0.25]])
+    weights = np.array([1, 0.5, 2, 0.25])
     close(kaczmarz(A, B, lambda_=0, iterations=3, **FREE), wanted)
-    close(kaczmarz(weights * A, weights * B, lambda_=0, iterations=3, **FREE), wanted)
+    close(kaczmarz(A, B, lambda_=0, iterations=3, weights=weights, **FREE), wanted)
+
+
+def test_oracle_t9_an_image_to_stay_near_is_subtracted():
+    # Other tools start from an image with v = 0, which penalises the distance to it. Said openly:
+    near = np.ones((3, 1))
+    options = {"lambda_": 0.25, "relative": False, **FREE}
+    first = [
+        0.984254093113 + 0.011748833806j,
+        1.994450288119 - 0.144685813592j,
+        0.439902131163 + 0.035319674380j,
+    ]
+    limit = [
+        0.929083606070 - 0.064370722999j,
+        1.916951800060 - 0.010205296043j,
+        0.576807497769 + 0.059015174055j,
+    ]
+    close(near + kaczmarz(A, B - A @ near, iterations=1, **options), first)
+    close(near + kaczmarz(A, B - A @ near, iterations=2000, **options), limit)
+    alone = Sweep(0, near + 0j, np.zeros((4, 1), complex), 1.0, 0.25)
+    with pytest.raises(InputError, match="do not belong together"):
+        kaczmarz(A, B, start=alone, **options)
 
 
 @settings(deadline=None, max_examples=30)
@@ -300,7 +378,7 @@ def test_bad_numbers_are_refused():
         kaczmarz(broken, B, lambda_=0.1)
     with pytest.raises(InputError, match=r"\(4, 3\) and data \(3, 1\) do not fit"):
         kaczmarz(A, B[:3], lambda_=0.1)
-    with pytest.raises(UsageError, match="must not be negative"):
+    with pytest.raises(UsageError, match="not negative, it is -1"):
         kaczmarz(A, B, lambda_=-1)
     with pytest.raises(UsageError, match="at least 1"):
         kaczmarz(A, B, lambda_=0.1, iterations=0)

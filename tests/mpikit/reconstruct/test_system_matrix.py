@@ -75,7 +75,10 @@ def test_a_calibration_without_snr_keeps_all_rows_and_says_so(pair):
     events = []
     system = read(pair.measurement(), pair.calibration(), tell=events.append, snr_threshold=2)
     assert len(system.rows) == 62
-    assert any(isinstance(event, Warned) and "no SNR" in event.text for event in events)
+    said = [event.text for event in events if isinstance(event, Warned)]
+    assert said == [
+        "system.mdf stores no SNR, and has no background frames to compute it from: no row is left out for it"
+    ]
 
 
 def test_periods_and_frames_are_averaged(pair):
@@ -112,14 +115,10 @@ def test_patches_are_refused(pair):
         ),
         ("/acquisition/receiver/bandwidth", 2e6, "sampling rate 4e+06, 2e+06 Hz"),
         ("/acquisition/receiver/unit", "a.u.", "unit a.u., V"),
-        ("/measurement/isTransferFunctionCorrected", True, "transfer function corrected yes, no"),
     ],
 )
 def test_what_differs_is_named_with_both_values(pair, path, value, words):
-    changed = {path: value}
-    if path.endswith("Corrected"):
-        changed["/acquisition/receiver/transferFunction"] = np.ones((2, 31), complex)
-    measurement, calibration = pair.measurement(**changed), pair.calibration()
+    measurement, calibration = pair.measurement(**{path: value}), pair.calibration()
     with pytest.raises(InputError) as caught:
         read(measurement, calibration)
     assert str(caught.value) == (
@@ -129,6 +128,38 @@ def test_what_differs_is_named_with_both_values(pair, path, value, words):
     events = []
     read(measurement, calibration, tell=events.append, allow_mismatch=True)
     assert any(isinstance(event, Warned) and words in event.text for event in events)
+
+
+def test_the_receive_chain_of_one_file_alone_is_refused(pair):
+    chain = {"/acquisition/receiver/transferFunction": np.ones((2, 31), complex)}
+    corrected = pair.measurement(**chain, **{"/measurement/isTransferFunctionCorrected": True})
+    calibration = pair.calibration()
+    with pytest.raises(InputError, match="measurement.mdf is corrected for it already, system.mdf has none"):
+        read(corrected, calibration)
+    events = []
+    read(corrected, calibration, tell=events.append, allow_mismatch=True)
+    assert any(isinstance(event, Warned) and "transfer function" in event.text for event in events)
+
+
+def test_the_receive_chain_is_divided_out_of_both(pair):
+    """Matrix and data are those at the coils; a line that the chain does not let through is left out."""
+    plain = read(pair.measurement("plain.mdf"), pair.calibration("plain-sm.mdf"))
+    chain = np.exp(0.3j * np.arange(31)) * np.arange(1, 32) * np.array([[1.0], [2.0]])
+    chain[1, 7] = 0
+    contents = {"/acquisition/receiver/transferFunction": chain}
+    divided = read(pair.measurement(**contents), pair.calibration(**contents))
+    assert len(divided.rows) == len(plain.rows) - 1
+    assert divided.rows.removed["where the transfer function is zero"] == 1
+    channels, lines = divided.rows.channels, divided.rows.lines
+    both = [
+        np.flatnonzero((plain.rows.channels == c) & (plain.rows.lines == k))[0]
+        for c, k in zip(channels, lines, strict=True)
+    ]
+    factor = chain[channels, lines][:, None]
+    np.testing.assert_allclose(divided.matrix, plain.matrix[both] / factor, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(divided.data, plain.data[both] / factor, rtol=1e-3, atol=1e-3)
+    kept = read(pair.measurement(**contents), pair.calibration(**contents), transfer_function="none")
+    np.testing.assert_array_equal(kept.matrix, plain.matrix)
 
 
 def test_small_differences_and_unused_channels_are_no_mismatch(pair):
@@ -163,7 +194,7 @@ def test_another_number_of_samples_is_refused(pair, monkeypatch):
 def test_bounded_reading_gives_the_same(pair, monkeypatch):
     measurement, calibration = pair.measurement(), pair.calibration()
     wanted = read(measurement, calibration)
-    monkeypatch.setattr("mpikit.reconstruct.system_matrix.MEMORY", 1)
+    monkeypatch.setattr("mpikit.reconstruct.reading.MEMORY", 1)
     found = read(measurement, calibration)
     np.testing.assert_array_equal(found.matrix, wanted.matrix)
     np.testing.assert_array_equal(found.data, wanted.data)

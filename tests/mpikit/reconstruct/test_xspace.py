@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.reconstruct import trajectory, x_space
 from mpikit.scanner import DriveField, SelectionField
+from mpikit.simulate import Fields, Particle
+from mpikit.simulate.direct import responses
 
 BETA = 950.0  # 1/T, argument of the Langevin function per field: magnetite of 25 nm at room temperature
-HALF_WIDTH = 2.0787  # the derivative of the Langevin function has fallen to a half there
+HALF_WIDTH = 2.0805  # the derivative of the Langevin function has fallen to a half there
 RATE = 2.5e6
 
 
@@ -88,6 +92,58 @@ def test_a_point_in_1d_shows_the_point_spread_function(gradient, place):
     np.testing.assert_allclose(found, shape, atol=0.02 * BETA / 3)
 
 
+TRACER = Particle(core_diameter=28e-9, saturation_magnetisation=4.74e5, temperature=295)
+ALONG = 2 * HALF_WIDTH * TRACER.saturation_field  # FWHM in T
+ACROSS = 2 * 4.7333 * TRACER.saturation_field  # there L(x)/x has fallen to a half of its 1/3
+
+
+def simulated(drive, selection, point, samples, rate):
+    """Signal (1, 3, V) of the simulator for a point (3,)."""
+    fields = Fields(
+        particle=TRACER,
+        drive_field=drive,
+        period=0,
+        gradient=selection.gradient[0, 0],
+        offset=selection.offset[0, 0],
+        sensitivity=np.eye(3),
+        times=np.arange(samples) / rate,
+    )
+    return responses(fields, np.asarray(point, float)[None])
+
+
+def profile(image, grid, axis):
+    """Values and places along an axis through the largest voxel."""
+    at = list(np.unravel_index(image.argmax(), image.shape))
+    at[2 - axis] = slice(None)
+    return image[tuple(at)], grid.positions().reshape(*grid.shape, 3)[*at, axis]
+
+
+@pytest.mark.parametrize("fast", [0, 1])
+def test_a_point_in_2d_shows_the_point_spread_function_along_and_across_the_motion(fast):
+    """One axis is 100 times as fast as the other, so that the direction of motion is known."""
+    slow = 1 - fast
+    strength, size = np.array([1.5, 2.0]), np.array([121, 121])
+    size[slow] = 61
+    dividers = (100, 10000) if fast == 0 else (10000, 100)
+    drive, selection = scanner((0.016, 0.016), gradient=(-1.5, -2.0, 3.5), dividers=dividers)
+    path = trajectory(drive, selection, samples=80000, sampling_rate=8 * RATE)
+    place = 2 * 0.016 / strength / size * [6, -4]  # the centre of a voxel
+    signal = simulated(drive, selection, (*place, 0), 80000, 8 * RATE)
+    images, grid = x_space(signal, path, size=tuple(size), min_speed=0.5)
+    np.testing.assert_allclose(grid.positions()[images.argmax(), :2], place, atol=1e-7)
+    assert width(*profile(images[0], grid, fast)) == pytest.approx(ALONG / strength[fast], rel=0.02)
+    assert width(*profile(images[0], grid, slow)) == pytest.approx(ACROSS / strength[slow], rel=0.02)
+
+
+def test_a_point_in_3d_shows_the_point_spread_function_along_the_motion():
+    drive, selection = scanner((0.001, 0.0012, 0.016), dividers=(5000, 1000, 100))
+    path = trajectory(drive, selection, samples=20000, sampling_rate=4 * RATE)
+    signal = simulated(drive, selection, (0.02e-3, -0.03e-3, 0.4e-3), 20000, 4 * RATE)
+    images, grid = x_space(signal, path, size=(7, 9, 161), min_speed=0.5)
+    assert images.shape == (1, 161, 9, 7)
+    assert width(*profile(images[0], grid, 2)) == pytest.approx(ALONG / 2, rel=0.02)
+
+
 def test_points_in_2d_are_found_where_they_are():
     drive, selection = scanner((0.012, 0.012), offset=(0.001, -0.002, 0))
     points = np.array([[4e-3, -3e-3, 0], [-5e-3, 2e-3, 0]])
@@ -151,6 +207,36 @@ def test_voxels_without_a_sample_are_filled_linearly():
     np.testing.assert_allclose(linear, (1 + at @ slope)[inside], atol=50 * grid.spacing[0])
 
 
+def test_each_period_has_its_own_drive_and_focus_field():
+    first, selection = scanner((0.012, 0.008), offset=(0.001, 0, 0))
+    drive = DriveField(
+        first.base_frequency,
+        first.dividers,
+        np.concatenate([first.amplitudes, [[[0.004], [0.0]]]]),
+        np.concatenate([first.phases, [[[0.0], [0.0]]]]),
+        first.waveforms,
+    )
+    both = SelectionField(
+        np.concatenate([selection.gradient, 2 * selection.gradient]),
+        np.concatenate([selection.offset, [[[0, 0.006, 0]]]]),
+    )
+    one = trajectory(first, selection, samples=1632, sampling_rate=RATE)
+    np.testing.assert_array_equal(
+        trajectory(drive, both, samples=1632, sampling_rate=RATE).positions, one.positions
+    )
+    other = trajectory(drive, both, samples=1632, sampling_rate=RATE, period=1)
+    np.testing.assert_allclose(np.ptp(other.positions, axis=0), [0.004, 0, 0], atol=1e-15, rtol=1e-3)
+    np.testing.assert_allclose(other.positions[:, 1], 0.003)
+
+
+def test_motion_is_the_mean_direction():
+    drive, selection = scanner((0.012, 0.006), dividers=(96, 96 * 17))
+    path = trajectory(drive, selection, samples=1632, sampling_rate=RATE)
+    ratio = (0.006 / 17 / 0.012) ** 2
+    np.testing.assert_allclose(np.diag(path.motion), np.array([1, ratio, 0]) / (1 + ratio), rtol=1e-10)
+    np.testing.assert_allclose(path.motion, path.motion.T)
+
+
 def test_field_of_view_and_what_is_refused():
     drive, selection = scanner((0.012, 0.012))
     path = trajectory(drive, selection, samples=1632, sampling_rate=RATE)
@@ -175,6 +261,12 @@ def test_field_of_view_and_what_is_refused():
         x_space(signal * np.nan, path)
     with pytest.raises(InputError, match="no gradient"):
         trajectory(drive, None, samples=1632, sampling_rate=RATE)
+    two = SelectionField(selection.gradient.repeat(2, axis=1), selection.offset.repeat(2, axis=1))
+    with pytest.raises(InputError, match="2 parts in a period, expected one"):
+        trajectory(drive, two, samples=1632, sampling_rate=RATE)
+    odd = replace(drive, waveforms=np.full((2, 1), "custom"))
+    with pytest.raises(InputError, match="custom waveform, x-space expects"):
+        trajectory(odd, selection, samples=1632, sampling_rate=RATE)
     flat = SelectionField(np.diag([-1.0, 1, 0])[None, None], np.zeros((1, 1, 3)))
     with pytest.raises(InputError, match="no single field-free point"):
         trajectory(drive, flat, samples=1632, sampling_rate=RATE)
