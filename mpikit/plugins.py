@@ -308,6 +308,11 @@ class _Blamed:
     def __init__(self, offer: Offer[NoiseModel], noise: Noise) -> None:
         self._offer, self.drawn_from = offer, noise
 
+    @property
+    def averages(self) -> int:
+        """See `mpikit.Noise`."""
+        return getattr(self.drawn_from, "averages", 1)
+
     def __call__(self, clean: NDArray[Any], /, **more: Any) -> NDArray[Any]:
         with self._offer.blamed():
             drawn = self.drawn_from(clean, **more)

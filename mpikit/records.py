@@ -148,7 +148,12 @@ class Denoiser:
 
 
 class Noise(Protocol):
-    """Additive noise with its options set."""
+    """Additive noise with its options set.
+
+    It may have an attribute ``averages``, an int: how many averages its draws are the mean of already. With
+    more than one, the simulation takes it for a scan of so many averages only, and draws it once for each
+    stored period. Without the attribute it is 1: every period that is averaged gets a draw of its own.
+    """
 
     def __call__(
         self,

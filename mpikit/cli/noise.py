@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mpikit.noise_report.locked import Background, Drift, LockedLine
 
 MOST_LINES = 12
-LONGEST = 72  # letters of an option that are shown
+LONGEST = 100  # letters of an option that are shown
 
 
 def noise_names(incomplete: str) -> list[str]:
@@ -82,10 +82,8 @@ def show_noise(report: NoiseReport) -> None:
     if report.background is not None:
         show("")
         _show_locked(report, report.background)
-    for fitted in report.models:
-        if fitted.spec:
-            show("")
-            show(f"--noise {_shortened(fitted)}")
+    for line in _models_in_words(report):
+        show(line)
 
 
 def _about(report: NoiseReport) -> list[tuple[str, str]]:
@@ -96,13 +94,16 @@ def _about(report: NoiseReport) -> list[tuple[str, str]]:
     freedom = report.spectrum.raw_freedom.max()
     smoothed = f"; median over {report.spectrum.window} lines" if report.spectrum.window > 1 else ""
     lines, stored = len(report.stored_lines), int(report.stored_lines.sum())
+    filled = int(report.drifting.sum())
+    beside = f"; lines that drift ({filled}) have the noise of those beside them" if filled else ""
     some = f"{stored} of {lines} lines are stored, and sigma is that of these; " if stored < lines else ""
     return [
         ("file", printable(report.name)),
         ("measured from", f"{report.frames} {report.source}{periods}{averaged}"),
         (
             "spectrum",
-            f"{some}{freedom:.3g} degrees of freedom on each line{smoothed}; intervals of 95 % confidence",
+            f"{some}{freedom:.3g} degrees of freedom on each line{smoothed}{beside}; "
+            "intervals of 95 % confidence",
         ),
     ]
 
@@ -187,6 +188,21 @@ def _drift_in_words(drift: Drift | None) -> str:
     return f"amplitude {amplitude} %, phase {phase} rad; rms {drift.relative_to_noise:.3g} of the random part"
 
 
+def _models_in_words(report: NoiseReport) -> list[str]:
+    """Return what ``--noise`` takes for each model that was fitted, and what its levels are of."""
+    fitted = [each for each in report.models if each.spec]
+    shown = [text for each in fitted for text in ("", f"--noise {_shortened(each)}")]
+    if not fitted or report.averages == 1:
+        return shown
+    factor = report.averages**0.5
+    about = (
+        f"The models below are of stored samples, each the mean of {report.averages} averages:",
+        "simulate with -p receiver.averages=1, or, with as many averages, multiply the level of random noise",
+        f"by {factor:.4g}; a background that is locked in phase keeps its own.",
+    )
+    return ["", *about, *shown]
+
+
 def _within(value: float, interval: Any) -> str:
     return f"{value:.4g} ({interval[0]:.4g} to {interval[1]:.4g})"
 
@@ -260,6 +276,7 @@ def _as_json(report: NoiseReport, picture: Path) -> dict[str, Any]:
             "density": report.density(spectrum.power)[:, stored],
             "low": low[:, stored],
             "high": high[:, stored],
+            "from_beside": report.drifting[:, stored],
         },
         "phase_locked": None if background is None else [vars(line) for line in background.lines],
         "models": [_model(fitted) for fitted in report.models],

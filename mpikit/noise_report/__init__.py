@@ -2,5 +2,14 @@
 
 from mpikit.noise_report.fits import Fitted, fit_models, noise_spec
 from mpikit.noise_report.report import NoiseReport, measure_noise, report_noise
+from mpikit.noise_report.series import enough_background
 
-__all__ = ["Fitted", "NoiseReport", "fit_models", "measure_noise", "noise_spec", "report_noise"]
+__all__ = [
+    "Fitted",
+    "NoiseReport",
+    "enough_background",
+    "fit_models",
+    "measure_noise",
+    "noise_spec",
+    "report_noise",
+]

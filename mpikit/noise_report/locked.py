@@ -144,20 +144,27 @@ def locked_lines(series: Series, found: Moments, stored: Mask) -> Mask:
     return mask
 
 
-def drifting_lines(series: Series, found: Moments, spectrum: Spectrum, mask: Mask) -> Mask:
-    """Find the phase-locked lines whose drift from one acquisition to the next shows beside the noise.
+def drifting_lines(series: Series, found: Moments, noise: Floats, mask: Mask) -> Mask:
+    """Find the phase-locked lines whose drift from one acquisition to the next may show beside the noise.
+
+    Between acquisitions that are all apart the drift of a line cannot be told from its noise, so that these
+    are all locked lines; else those whose slope says so.
 
     Parameters
     ----------
-    series, found, spectrum, mask
+    series, found, mask
         As in `describe`.
+    noise : shape (C, K), unit squared
+        Power of the random part, as the lines beside show it.
 
     Returns
     -------
     shape (C, K)
     """
+    if not series.neighbours.any():
+        return mask
     steps = np.diff(series.times)[series.compared]
-    drift: Mask = np.abs(found.slope) ** 2 * np.mean(steps**2) / 2 > NEGLIGIBLE * spectrum.power
+    drift: Mask = np.abs(found.slope) ** 2 * np.mean(steps**2) / 2 > NEGLIGIBLE * noise
     return mask & drift
 
 

@@ -21,16 +21,18 @@ from mpikit.noise_report.spectrum import (
     Colour,
     Floats,
     Level,
+    Mask,
     Spectrum,
     bands,
     colour,
     correlation,
     level,
     measured_spectrum,
+    noise_beside,
 )
 from mpikit.scan import Scan
 from mpikit.scan_file import read_background, read_scan
-from mpikit.signal.noise import ENOUGH, line_weights
+from mpikit.signal.noise import line_weights
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class NoiseReport:
     frequencies : shape (K,), Hz
     stored_lines : shape (K,)
     spectrum : Spectrum
+    drifting : shape (C, K)
+        Phase-locked lines whose drift may hide the noise: theirs is that of the lines beside them.
     level : Level
     colour : Colour
     bands : tuple of Band
@@ -70,8 +74,9 @@ class NoiseReport:
     averages: int
     sampling_rate: float
     frequencies: Floats
-    stored_lines: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    stored_lines: Mask
     spectrum: Spectrum
+    drifting: Mask
     level: Level
     colour: Colour
     bands: tuple[Band, ...]
@@ -93,8 +98,9 @@ class NoiseReport:
 def measure_noise(scan: Scan, *, tell: Callable[[Event], None] = silent) -> NoiseReport:
     """Measure the noise of a scan from its background frames, or from its repeats if there are too few.
 
-    The random part is measured from the steps between neighbouring acquisitions, so that neither the
-    phase-locked background nor its drift counts as noise.
+    The random part is measured from the steps between neighbouring acquisitions, and on phase-locked lines
+    that drift even so from the lines beside them. So neither the phase-locked background nor its drift counts
+    as noise.
 
     Parameters
     ----------
@@ -120,13 +126,15 @@ def measure_noise(scan: Scan, *, tell: Callable[[Event], None] = silent) -> Nois
             f"{scan.name}: the {series.source} are all equal, expected noise",
             hint="name a measured file, or a simulated one with noise",
         )
-    spectrum = measured_spectrum(found.power, series.step_freedom(), stored, samples)
     is_background = series.source == "background frames"
     locked = locked_lines(series, found, stored) if is_background else np.zeros(found.power.shape, bool)
-    drifting = drifting_lines(series, found, spectrum, locked)
+    beside = noise_beside(found.power, series.step_freedom(), stored & ~locked, samples)
+    drifting = drifting_lines(series, found, beside, locked)
+    power = np.where(drifting, beside, found.power)
+    spectrum = measured_spectrum(power, series.step_freedom(), stored, samples)
     usable = (stored & (line_weights(samples) == 2)) & ~drifting
     matrix, matrix_error = correlation(found.cross, spectrum, usable)
-    _warn(scan, series, tell)
+    _warn(scan, series, drifting, tell)
     return NoiseReport(
         name=scan.name,
         unit=scan.unit,
@@ -140,6 +148,7 @@ def measure_noise(scan: Scan, *, tell: Callable[[Event], None] = silent) -> Nois
         frequencies=scan.frequencies,
         stored_lines=stored,
         spectrum=spectrum,
+        drifting=drifting,
         level=level(spectrum, drifting, samples),
         colour=colour(spectrum, usable, scan.frequencies),
         bands=bands(spectrum, usable, scan.frequencies),
@@ -149,7 +158,7 @@ def measure_noise(scan: Scan, *, tell: Callable[[Event], None] = silent) -> Nois
     )
 
 
-def _warn(scan: Scan, series: Series, tell: Callable[[Event], None]) -> None:
+def _warn(scan: Scan, series: Series, drifting: Mask, tell: Callable[[Event], None]) -> None:
     """Tell what makes the figures mean something else."""
     if series.source == "repeats":
         tell(
@@ -161,12 +170,11 @@ def _warn(scan: Scan, series: Series, tell: Callable[[Event], None]) -> None:
         return
     if scan.corrections.background:
         tell(Warned("the background has been subtracted already: its phase-locked lines do not show"))
-    if not series.neighbours.any():
-        whose = "the figures and " if series.step_freedom() >= ENOUGH else ""
+    if not series.neighbours.any() and drifting.any():
         tell(
             Warned(
-                "no two background frames were acquired one after the other: "
-                f"{whose}fitted models may take the drift between them for noise"
+                "no two background frames were acquired one after the other, and between them phase-locked "
+                "lines drift: their noise is taken from the lines beside them, as far as there are any"
             )
         )
 

@@ -15,6 +15,7 @@ Mask = NDArray[np.bool_]
 
 CONFIDENCE = 0.95
 BANDS = 8
+BESIDE = 9  # lines, at least, whose median stands in for a line between them
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Spectrum:
     Parameters
     ----------
     power : shape (C, K), unit squared
-        NaN on lines that are not stored. With few degrees of freedom the running median over ``window``
-        lines, corrected to the mean.
+        NaN on lines that are not stored; on lines that drift, the noise of the lines beside them. With few
+        degrees of freedom the running median over ``window`` lines, corrected to the mean.
     freedom : shape (K,)
         Real degrees of freedom of ``power``.
     raw, raw_freedom : shapes (C, K) and (K,)
@@ -87,6 +88,39 @@ def measured_spectrum(raw: Floats, freedom: float, stored: Mask, samples: int) -
     return Spectrum(power, smoothed, raw, own, window)
 
 
+def noise_beside(raw: Floats, freedom: float, usable: Mask, samples: int) -> Floats:
+    """Return the noise on each line as the usable lines beside it show it.
+
+    The running median over usable lines, interpolated between them and constant beyond the outermost.
+
+    Parameters
+    ----------
+    raw : shape (C, K), unit squared
+        Measured power of each line.
+    freedom : float
+        Its complex degrees of freedom.
+    usable : shape (C, K)
+        DC and Nyquist are never taken.
+    samples : int
+        V.
+
+    Returns
+    -------
+    shape (C, K), unit squared
+        A channel without any usable line comes back as it is.
+    """
+    beside = raw.copy()
+    places = np.arange(raw.shape[1])
+    for channel, lines in enumerate(map(np.flatnonzero, usable & (line_weights(samples) == 2))):
+        if not len(lines):
+            continue
+        most = (len(lines) - 1) // 2 * 2 + 1
+        window = min(max(smoothing_window(freedom, len(lines)), BESIDE), most)
+        median = local_median(raw[channel : channel + 1, lines], freedom, window)[0]
+        beside[channel] = np.interp(places, lines, median)
+    return beside
+
+
 def median_freedom(freedom: float, window: int) -> float:
     """Complex degrees of freedom of the median of so many powers, each a mean of ``freedom`` of them.
 
@@ -139,18 +173,18 @@ class Level:
 def level(spectrum: Spectrum, drifting: Mask, samples: int) -> Level:
     """Add the power of all lines up, by Parseval's sum.
 
-    Where the spectrum had to be smoothed, a drifting line counts with the noise of its neighbours.
-
     Parameters
     ----------
     spectrum : Spectrum
     drifting : shape (C, K)
+        Lines that have the noise of those beside them, which makes nothing known better.
     samples : int
         V.
     """
     weights = line_weights(samples)
-    total = np.nansum(weights * np.where(drifting, spectrum.power, spectrum.raw), axis=1)
-    shares = np.nan_to_num(weights * spectrum.power)  # smoothed, for the square of a raw power is too large
+    total = np.nansum(weights * spectrum.raw, axis=1)
+    # smoothed, for the square of a raw power is too large
+    shares = np.nan_to_num(weights * spectrum.power * ~drifting)
     freedom = effective_number(shares, spectrum.raw_freedom)
     return Level(np.sqrt(total) / samples, np.sqrt(interval(total, freedom)) / samples)
 

@@ -236,12 +236,17 @@ class Blocked:
         diagonal = None if isinstance(penalty.values, float) else penalty.values
         self._gain = None if diagonal is None else library.put((1 / diagonal).astype(kind))
         self._weights = None if weights is None else library.put(weights.astype(kind))
-        factors = np.ones(len(gram.energies)) if weights is None else weights
+        largest = max(len(products) for blocks in gram.blocks for *_, products in blocks)
+        lower = np.tri(largest) / scale
 
         def inverse(met: slice, products: Array) -> Any:
-            weighted = factors[met, None] * products * factors[met] / scale
-            empty = factors[met] ** 2 * gram.energies[met] == 0
-            return library.put(_inverse_triangle(weighted, empty, penalty.ridge).astype(source.dtype))
+            size = len(products)
+            triangle, energies = products * lower[:size, :size], gram.energies[met]
+            if weights is not None:
+                triangle = weights[met, None] * triangle * weights[met]
+                energies = weights[met] ** 2 * energies
+            found = _inverse_triangle(triangle, energies == 0, penalty.ridge)
+            return library.put(found.astype(source.dtype, order="C"))
 
         self._blocks = [
             [(rows, met, inverse(met, products)) for rows, met, products in blocks] for blocks in gram.blocks
@@ -325,13 +330,13 @@ class Blocked:
         return float(squares)
 
 
-def _inverse_triangle(gram: Array, empty: NDArray[np.bool_], ridge: float) -> Array:
-    """Inverse of the lower triangle with the ridge; rows without energy get zeros, so they are skipped."""
-    triangle = np.tril(gram).astype(np.complex128)
-    np.fill_diagonal(triangle, np.where(empty, 1, triangle.diagonal().real + ridge))
-    inverse, _ = lapack.ztrtri(triangle, lower=1)
+def _inverse_triangle(triangle: Array, empty: NDArray[np.bool_], ridge: float) -> Array:
+    """Inverse of a lower triangle with the ridge; rows without energy get zeros, so they are skipped."""
+    diagonal = np.arange(len(triangle))
+    triangle[diagonal, diagonal] = np.where(empty, 1, triangle.diagonal().real + ridge)
+    inverse: Array = lapack.ztrtri(triangle, lower=1)[0]
     inverse[empty] = 0
-    return np.ascontiguousarray(inverse)
+    return inverse
 
 
 def _each(work: Callable[[Item], Found], items: Iterable[Item], library: Arrays) -> list[Found]:

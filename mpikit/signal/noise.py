@@ -111,12 +111,12 @@ def running_median(power: NDArray[np.float64], freedom: int) -> NDArray[np.float
     Returns
     -------
     shape (C, K)
-        Running median, corrected to the mean.
+        Running median, corrected to the mean; beyond either end the lines are mirrored.
     """
     from scipy.ndimage import median_filter
 
     width = 2 * (ENOUGH // freedom // 2) + 3
-    smooth: NDArray[np.float64] = median_filter(power, size=(1, width), mode="nearest")
+    smooth: NDArray[np.float64] = median_filter(power, size=(1, width), mode="reflect")
     return smooth / median_of_mean(freedom)
 
 

@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 
 from mpikit import DriveField, Scan
 from mpikit.errors import InputError, UsageError
-from mpikit_plugins.noise.differences import background_differences
+from mpikit_plugins.noise.empty import empty_noise
 from mpikit_plugins.noise.level import LevelOptions, deviation, filled_power
 
 Floats = NDArray[np.floating[Any]]
 
 BANDS = 48  # of a fitted spectrum
+FULL_RANK = 1e-5  # least eigenvalue of a fitted covariance, relative to the largest: it survives rounding
 ROUNDING = 1e-6  # how negative an eigenvalue of a covariance may be, relative to the largest
 
 
@@ -125,7 +126,7 @@ class Coloured:
         ------
         UsageError
             When the scanner is empty throughout and only an SNR is given, or when the covariance is of
-            another number of channels.
+            another number of channels, or is between channels and there is one.
         """
         channel_root(self.options, len(power))
         return Coloured(self.options, filled_power(power) if self.options.sigma is None else None)
@@ -201,7 +202,12 @@ def channel_root(options: ColouredOptions, channels: int) -> Floats | None:
     """
     if options.covariance:
         matrix = _square(options.covariance)
-    elif options.correlation and channels > 1:
+    elif options.correlation:
+        if channels == 1:
+            raise UsageError(
+                f"correlation={options.correlation:g} is between receive channels, and the scan has one",
+                hint="leave correlation out",
+            )
         matrix = np.full((channels, channels), options.correlation)
         np.fill_diagonal(matrix, 1)
     else:
@@ -224,39 +230,50 @@ def channel_root(options: ColouredOptions, channels: int) -> Floats | None:
 def fit_coloured(scan: Scan) -> ColouredOptions:
     """Estimate level, spectrum and covariance from the background frames of a scan.
 
-    From the differences of successive frames, so that neither the constant background nor its slow drift
-    counts. The spectrum is the mean over frames, periods and channels in up to 48 bands that are equally wide
-    on a logarithmic axis; what the file does not store is filled from the bands beside it.
+    As for `fit_gaussian`, neither a phase-locked background nor its drift counts. The spectrum is the mean
+    over frames, periods and channels in up to 48 bands that are equally wide on a logarithmic axis; what the
+    file does not store is filled from the bands beside it. The covariance is that of samples at one time.
 
     Parameters
     ----------
     scan : Scan
-        With at least two background frames.
+        With at least two background frames, or with one whose periods are alike.
+
+    Returns
+    -------
+    ColouredOptions
+        Of a stored sample: with averages, of their mean.
 
     Raises
     ------
     InputError
-        With fewer than two, or when they have no noise at all.
+        With fewer, or when they have no noise at all.
     """
-    differences = background_differences(scan)
-    samples = differences.shape[-1]
-    flat = differences.reshape(-1, *differences.shape[-2:])
-    covariance = np.einsum("nav,nbv->ab", flat, flat)
-    power = np.mean(np.square(np.abs(np.fft.rfft(flat, axis=-1))), axis=(0, 1)) / samples
+    samples = scan.signal.shape[-1]
+    noise = empty_noise(scan)
+    power = np.mean(noise.spectrum.raw, axis=0) / samples
     frequencies, levels = _bands(scan.frequencies, power, scan.stored_lines)
     if not len(levels):
         raise InputError(
-            f"the background frames of {scan.name} are all the same, so they show no noise",
+            f"the background frames of {scan.name} have no noise above 0 Hz, so they show no spectrum",
             hint="use another file, or give the options yourself",
         )
     density = _table(np.maximum(scan.frequencies, scan.frequencies[1]), frequencies, levels)
     total = np.mean(np.r_[density, density[(samples - 1) // 2 : 0 : -1]])
+    covariance = _full_rank(np.nan_to_num(noise.correlation) * np.outer(noise.level.sigma, noise.level.sigma))
     return ColouredOptions(
-        sigma=float(np.sqrt(total)),
+        sigma=float(f"{np.sqrt(total):.6g}"),
         frequencies=tuple(float(f"{value:.6g}") for value in frequencies),
         levels=tuple(float(f"{value:.4g}") for value in levels / total),
-        covariance=tuple((covariance / np.mean(np.diag(covariance))).ravel().tolist()),
+        covariance=tuple(np.round(covariance / np.mean(np.diag(covariance)), 6).ravel().tolist()),
     )
+
+
+def _full_rank(covariance: Floats) -> Floats:
+    """Lift the least eigenvalues (C, C): estimates from few lines may be negative."""
+    values, vectors = np.linalg.eigh(covariance)
+    lifted: Floats = (vectors * np.maximum(values, FULL_RANK * values[-1])) @ vectors.T
+    return (lifted + lifted.T) / 2
 
 
 def _bands(frequencies: Floats, power: Floats, stored: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -18,7 +18,11 @@ Floats = NDArray[np.floating[Any]]
 class EmpiricalOptions(Options):
     """Options of measured noise."""
 
-    file: str = Field(min_length=1, description="MDF file with background frames, in the unit of the signal")
+    file: str = Field(
+        min_length=1,
+        description="MDF file with background frames, in the unit of the signal; if its frames are averages, "
+        "the scan must have as many averages",
+    )
     mean: Literal["keep", "remove"] = Field(
         "keep",
         description="keep: with the constant background; remove: what changes from frame to frame only",
@@ -32,6 +36,7 @@ class Empirical:
     everything else that lasts longer than a frame is kept; at the last frame it turns back, and at the first
     again. When its frames have another number of periods than the file's, all periods are taken as one
     sequence. The frames are read once. An object that has not begun begins a measurement with each call.
+    Frames of a file that are averages are drawn as such; see ``averages`` of `mpikit.Noise`.
 
     Parameters
     ----------
@@ -40,6 +45,8 @@ class Empirical:
         None reads them.
     sampling_rate : float, Hz
         Of the frames.
+    averages : int
+        What the frames are averages of.
     start : int or None
         First frame of the measurement; None draws it with each call.
 
@@ -57,13 +64,14 @@ class Empirical:
         frames: Floats | None = None,
         *,
         sampling_rate: float = 0.0,
+        averages: int = 1,
         start: int | None = None,
     ) -> None:
         self.options = options
         self.start = start
         if frames is None:
-            frames, sampling_rate = _read(options)
-        self.frames, self.sampling_rate = frames, sampling_rate
+            frames, sampling_rate, averages = _read(options)
+        self.frames, self.sampling_rate, self.averages = frames, sampling_rate, averages
 
     def begin(
         self,
@@ -83,7 +91,13 @@ class Empirical:
         """
         self._check(len(power), samples, sampling_rate)
         start = int(rng.integers(len(self.frames)))
-        return Empirical(self.options, self.frames, sampling_rate=self.sampling_rate, start=start)
+        return Empirical(
+            self.options,
+            self.frames,
+            sampling_rate=self.sampling_rate,
+            averages=self.averages,
+            start=start,
+        )
 
     def __call__(
         self,
@@ -135,10 +149,10 @@ class Empirical:
             )
 
 
-def _read(options: EmpiricalOptions) -> tuple[NDArray[np.float32], float]:
+def _read(options: EmpiricalOptions) -> tuple[NDArray[np.float32], float, int]:
     with mdf.open(options.file) as file:
         frames = file.read_signal("background", domain="time").astype(np.float32, copy=False)
-        sampling_rate = file.sampling_rate
+        sampling_rate, averages = file.sampling_rate, file.acquisition.num_averages
     if not len(frames):
         raise InputError(
             f"{options.file} has no background frames",
@@ -148,7 +162,7 @@ def _read(options: EmpiricalOptions) -> tuple[NDArray[np.float32], float]:
         raise InputError(f"the background frames of {options.file} have values that are no numbers")
     if options.mean == "remove":
         frames -= np.mean(frames, axis=(0, 1), dtype=float)
-    return frames, sampling_rate
+    return frames, sampling_rate, averages
 
 
 def reflected(place: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpikit import DriveField, Scan
-from mpikit_plugins.noise.differences import background_differences
+from mpikit_plugins.noise.empty import empty_noise
 from mpikit_plugins.noise.level import LevelOptions, deviation, filled_power
 
 Floats = NDArray[np.floating[Any]]
@@ -65,8 +65,8 @@ class Gaussian:
     ) -> Floats:
         """Draw noise; see `mpikit.Noise`.
 
-        An empty signal, which is all zero, gets the noise of the mean power of its channel; a channel
-        without any signal that of the others.
+        An empty signal, which is all zero, gets the noise of the mean power of its channel, with
+        ``reference="peak"`` that of a sine of this power; a channel without any signal that of the others.
 
         Parameters
         ----------
@@ -90,21 +90,26 @@ class Gaussian:
 def fit_gaussian(scan: Scan) -> GaussianOptions:
     """Estimate sigma from the background frames of a scan.
 
-    The differences of successive frames are used, so that neither the constant background nor its slow
-    drift counts as noise. The result is the rms over all channels and periods. Lines that the file does not
-    store are taken to have as much noise as the others.
+    Neither a phase-locked background nor its drift counts as noise: from the steps between neighbouring
+    acquisitions, and where phase-locked lines drift, from the lines beside them. The result is the rms over
+    all channels and periods. Lines that the file does not store are taken to have as much noise as others.
 
     Parameters
     ----------
     scan : Scan
-        With at least two background frames.
+        With at least two background frames, or with one whose periods are alike.
+
+    Returns
+    -------
+    GaussianOptions
+        Of a stored sample: with averages, of their mean.
 
     Raises
     ------
     InputError
-        With fewer than two.
+        With fewer, or when they have no noise at all.
     """
     samples = scan.signal.shape[-1]
     full = np.r_[scan.stored_lines, scan.stored_lines[(samples - 1) // 2 : 0 : -1]]  # all V lines of the DFT
-    power = np.mean(background_differences(scan) ** 2) / np.mean(full)
-    return GaussianOptions(sigma=float(np.sqrt(power)))
+    power = np.mean(empty_noise(scan).level.sigma ** 2) / np.mean(full)
+    return GaussianOptions(sigma=float(f"{np.sqrt(power):.6g}"))

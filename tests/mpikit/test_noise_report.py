@@ -16,7 +16,13 @@ from mpikit.events import Step, Warned
 from mpikit.noise_report import fit_models, locked, measure_noise, moments, noise_spec
 from mpikit.noise_report.fits import chosen_models
 from mpikit.noise_report.series import Series, noise_alone, series_of
-from mpikit.noise_report.spectrum import interval, local_median, median_freedom, smoothing_window
+from mpikit.noise_report.spectrum import (
+    interval,
+    local_median,
+    median_freedom,
+    noise_beside,
+    smoothing_window,
+)
 from mpikit.plugins import parse_noise, registry
 from mpikit.scan import Corrections
 from mpikit.scanner import SelectionField
@@ -240,6 +246,40 @@ def test_drift_is_measured_and_is_no_noise(rng, index):
     assert len(warned) == (index[1] == 3)
 
 
+@pytest.mark.parametrize("frames", [2, 9, 80])
+@pytest.mark.parametrize("lines", [(30, 31, 32, 33, 34, 35, 36), (1, 2, 3, 4, 5, 6, 7)])
+def test_between_frames_that_are_apart_a_locked_line_has_the_noise_of_those_beside(rng, frames, lines):
+    """Whatever the drift, and however many lines in a row are locked."""
+    background = white(rng, frames, 1, 3, 800)
+    drift = 1 + 0.1 * np.sin(np.arange(frames))
+    for line in lines:
+        background[:, 0, 0] += 30 * drift[:, None] * cosine(line, 800, line)
+    report = measure_noise(empty_scan(background, 4 * np.arange(frames)))
+    mask = np.zeros((3, 401), bool)
+    mask[0, list(lines)] = True
+    np.testing.assert_array_equal(report.drifting, mask)
+    np.testing.assert_array_equal(report.background.mask, mask)
+    np.testing.assert_allclose(report.level.sigma, SIGMA, rtol=0.12 / np.sqrt(frames - 1))
+    assert np.all(report.level.interval[0] < report.level.interval[1])
+    np.testing.assert_allclose(report.spectrum.power[0, list(lines)], 800 * SIGMA[0] ** 2, rtol=0.6)
+    assert abs(report.colour.exponent[0]) < 4.5 * report.colour.exponent_error[0]
+
+
+def test_the_noise_beside_a_line():
+    power = np.repeat([[1.0, 1, 1, 9e9, 1, 3, 3, 9e9, 3, 3, 9e9]], 2, axis=0)
+    usable = power < 10
+    usable[1] = False
+    beside = noise_beside(power, 1e4, usable, 20)
+    np.testing.assert_array_equal(beside[1], power[1])
+    # the median of the seven lines that are left: neither DC nor Nyquist is one
+    np.testing.assert_allclose(beside[0], 3, rtol=1e-3)
+    wide = np.r_[np.ones(30), np.full(30, 3.0)][None]
+    beside = noise_beside(wide, 1e4, np.arange(60)[None] % 30 != 29, 119)
+    np.testing.assert_allclose(beside[0, :20], 1, rtol=1e-3)
+    assert 1 < beside[0, 29] < 3
+    np.testing.assert_allclose(beside[0, -20:], 3, rtol=1e-3)
+
+
 def test_a_course_of_many_acquisitions_is_drawn_from_means(rng):
     background = white(rng, 3, 50, 1, 60) + 30 * cosine(5, 60)
     report = measure_noise(empty_scan(background, [0, 1, 5]))
@@ -339,11 +379,16 @@ def test_what_the_figures_cannot_show_is_told(rng):
     assert warned == []
     _, warned = told(empty_scan(background, corrections=Corrections(background=True)))
     assert warned == ["the background has been subtracted already: its phase-locked lines do not show"]
-    gaps = "no two background frames were acquired one after the other: "
     _, warned = told(empty_scan(background, [0, 3, 5, 9]))
-    assert warned == [gaps + "fitted models may take the drift between them for noise"]
-    _, warned = told(empty_scan(white(rng, 3, 40, 1, 20), [0, 3, 5], patches=True))
-    assert warned == [gaps + "the figures and fitted models may take the drift between them for noise"]
+    assert warned == []  # nothing is locked that could drift
+    locked = background + 50 * cosine(7, 90)
+    _, warned = told(empty_scan(locked, [0, 3, 5, 9]))
+    assert warned == [
+        "no two background frames were acquired one after the other, and between them phase-locked lines "
+        "drift: their noise is taken from the lines beside them, as far as there are any"
+    ]
+    _, warned = told(empty_scan(locked, [0, 3, 4, 9]))
+    assert warned == []
 
 
 def test_the_order_in_the_array_does_not_matter(rng):

@@ -17,6 +17,7 @@ from mpikit.errors import InputError
 from mpikit.noise_report import Fitted
 from mpikit.plugins import parse_noise
 from mpikit.records import Options
+from mpikit.scan import Corrections
 from mpikit.scan_file import read_background, read_scan, write_scan
 from mpikit.testing import example_scan
 
@@ -95,6 +96,54 @@ def test_the_words(run, source, tmp_path):
     parse_noise(lines[-1].removeprefix("--noise "))
     with Image.open(tmp_path / "scan.noise.png") as picture:
         assert picture.format == "PNG"
+
+
+def with_averages(tmp_path, averages):
+    scan = replace(example_scan(periods=2), corrections=Corrections(averages=averages))
+    write_scan(scan, tmp_path / "scan.mdf", contents=ABOUT)
+    return tmp_path / "scan.mdf"
+
+
+def test_levels_of_averages_are_called_so(run, tmp_path):
+    code, out, _ = run(with_averages(tmp_path, 25), "--model", "gaussian")
+    assert code == 0
+    assert out.splitlines()[1].endswith("each the mean of 25 averages")
+    words, spec = out.split("The models below are of ")[1].split("--noise ")
+    assert " ".join(words.split()) == (
+        "stored samples, each the mean of 25 averages: simulate with -p receiver.averages=1, or, with as "
+        "many averages, multiply the level of random noise by 5; a background that is locked in phase keeps "
+        "its own."
+    )
+    parse_noise(spec.strip())
+
+
+def test_nothing_is_said_of_averages_without_any(run, tmp_path):
+    _, out, _ = run(with_averages(tmp_path, 1), "--model", "gaussian")
+    assert "averages" not in out
+
+
+def test_what_is_cut_is_whole_in_the_json(run, source, tmp_path):
+    _, out, _ = run(source, "--model", "coloured")
+    shown = out.splitlines()[-1].removeprefix("--noise ")
+    assert shown.startswith("coloured:sigma=")
+    assert "values (whole with --json)" in shown
+    _, out, _ = run(source, "--model", "coloured", "--json", "--force")
+    (model,) = json.loads(out)["models"]
+    assert model["noise"].startswith(shown.split("...")[0])
+    assert len(parse_noise(model["noise"]).drawn_from.options.levels) > 20
+
+
+def test_lines_with_the_noise_of_those_beside_are_told(run, tmp_path):
+    scan = hum(example_scan(frames=1, background_frames=4))
+    apart = replace(scan, background_index=np.arange(0, 8, 2), foreground_index=np.array([1]))
+    spread = replace(apart, signal=np.repeat(scan.signal, 3, 0), foreground_index=np.array([1, 3, 5]))
+    write_scan(spread, tmp_path / "scan.mdf", contents=ABOUT)
+    code, out, err = run(tmp_path / "scan.mdf", "--model", "gaussian")
+    assert code == 0
+    assert "lines that drift (1) have the noise of those beside them" in out.splitlines()[2]
+    assert "no two background frames were acquired one after the other" in err
+    _, out, _ = run(tmp_path / "scan.mdf", "--json", "--force")
+    assert np.argwhere(json.loads(out)["spectrum"]["from_beside"]).tolist() == [[1, 7]]
 
 
 def test_quiet_writes_the_picture_alone(run, source, tmp_path):
@@ -236,7 +285,7 @@ def test_a_table_is_shown_shortened():
     shown = _shortened(Fitted("table", options, spec))
     assert shown.startswith("table:levels=0.5,1.5,2.5,")
     assert shown.endswith("... 100 values (whole with --json),order=2")
-    assert len(shown) < 150
+    assert len(shown) < 160
     short = Fitted("table", Table(levels=(1.0, 2.0)), "table:levels=1.0,2.0")
     assert _shortened(short) == "table:levels=1.0,2.0"
 

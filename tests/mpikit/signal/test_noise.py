@@ -41,6 +41,13 @@ def test_running_median_is_not_fooled_by_strong_lines():
     np.testing.assert_allclose(running_median(power, 29), 1 / median_of_mean(29))
 
 
+@pytest.mark.parametrize("lines", [3, 9, 40])
+def test_running_median_smooths_the_first_and_the_last_line(lines):
+    power = np.ones((2, lines))
+    power[0, 0] = power[1, -1] = 1e6
+    np.testing.assert_allclose(running_median(power, 1), 1 / np.log(2))
+
+
 @pytest.mark.parametrize("repeats", ["frames", "periods", "both"])
 def test_white_noise_from_repeats(make_scan, rng, repeats):
     clean = 40 * np.sin(2 * np.pi * 3 * np.arange(2000) / 2000)

@@ -255,3 +255,22 @@ def test_outputs_are_checked_first(scanner, tmp_path):
     assert path.read_bytes() == b"precious"
     assert [entry.name for entry in tmp_path.iterdir()] == ["scan.mdf"]
     assert make(scanner, path, how=How(overwrite=True)).signal.shape[0] == 2
+
+
+def test_frames_of_a_file_are_not_averaged_again(scanner, tmp_path):
+    """Noise of an averaged measurement comes back as strong as it was, or not at all."""
+    averaged = replace(scanner, receiver=replace(scanner.receiver, averages=9))
+    source = tmp_path / "empty.mdf"
+    made = make(averaged, source, frames=1, background_frames=6, noise=["gaussian:sigma=3e-6"])
+    again = make(
+        averaged, tmp_path / "b.mdf", frames=1, background_frames=5, noise=[f"empirical:file={source}"]
+    )
+    assert np.std(made.background) == pytest.approx(1e-6, rel=0.05)
+    assert np.std(again.background) == pytest.approx(np.std(made.background), rel=0.1)
+    with pytest.raises(UsageError, match="measured with 9 averages, the scan has 1"):
+        make(scanner, tmp_path / "c.mdf", noise=[f"empirical:file={source}"])
+    with mdf.open(tmp_path / "b.mdf") as file:
+        (record,) = json.loads(file.user_value("/_mpikit/history"))
+    assert list(record["inputs"]) == ["empty.mdf"]
+    with pytest.raises(InputError, match="is an input"):
+        make(averaged, source, noise=[f"empirical:file={source}"], how=How(overwrite=True))

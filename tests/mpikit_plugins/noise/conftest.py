@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mpikit.scan import Corrections
 from mpikit.scan_file import write_scan
 from mpikit.testing import example_scan
 
@@ -69,6 +70,18 @@ def empty_file(tmp_path):
     path = tmp_path / "empty.mdf"
     write_scan(replace(scan, background=background), path, contents=ABOUT)
     return path
+
+
+@pytest.fixture
+def file_of_averages(tmp_path):
+    """Write a file whose frames are so many averages."""
+
+    def written(averages):
+        scan = replace(example_scan(), corrections=Corrections(averages=averages))
+        write_scan(scan, tmp_path / f"of{averages}.mdf", contents=ABOUT)
+        return tmp_path / f"of{averages}.mdf"
+
+    return written
 
 
 @pytest.fixture

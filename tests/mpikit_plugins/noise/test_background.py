@@ -139,13 +139,88 @@ def test_fit_finds_what_was_drawn(draw, rng):
     assert fitted.drift_frames == pytest.approx(15, rel=0.5)
 
 
-def test_fit_of_a_steady_background(draw, rng):
-    scan = example_scan(background_frames=40)
-    drawn = draw(background(amplitude=(0.5,), **STEADY), np.zeros(scan.background.shape))
-    measured = (drawn + rng.normal(0, 0.01, drawn.shape)).astype(np.float32)
-    fitted = fit_background(replace(scan, background=measured))
-    assert fitted.drift < 5e-3
-    assert fitted.phase_drift < 5e-3
+def consecutive(frames, periods=1):
+    """Background frames one after the other, before the others."""
+    scan = example_scan(frames=1, periods=periods, background_frames=frames)
+    return replace(scan, background_index=np.arange(frames), foreground_index=np.array([frames]))
+
+
+def measured(draw, rng, scan, options, sigma):
+    drawn = draw(
+        background(**options), np.zeros((scan.background_index.max() + 1, *scan.background.shape[1:]))
+    )
+    noisy = drawn[scan.background_index] + rng.normal(0, sigma, scan.background.shape)
+    return replace(scan, background=noisy.astype(np.float32))
+
+
+@pytest.mark.parametrize(("frames", "periods", "sigma"), [(40, 1, 0.01), (20, 1, 1.0), (5, 30, 2.0)])
+def test_fit_of_a_steady_background_has_no_drift(draw, rng, frames, periods, sigma):
+    """However weak: each line is 0.6 to 0.1, its noise in one frame up to 0.16."""
+    for _ in range(6):
+        scan = measured(draw, rng, consecutive(frames, periods), {"amplitude": (0.5,), **STEADY}, sigma)
+        fitted = fit_background(scan)
+        np.testing.assert_allclose(fitted.amplitude, 0.5, rtol=0.01 + 0.3 * sigma)
+        assert (fitted.drift, fitted.phase_drift) == (0, 0)
+        assert fitted.drift_frames == BackgroundOptions().drift_frames
+        assert fitted.lines <= 12
+
+
+def test_noise_is_taken_off_a_drift(draw, rng):
+    """The noise of a line in one frame is half of the drift, or more."""
+    truth = {"amplitude": (0.5,), "drift": 0.1, "phase_drift": 0.1, "drift_frames": 4.0}
+    fitted = fit_background(measured(draw, rng, consecutive(60), truth, 0.15))
+    assert fitted.drift == pytest.approx(0.1, rel=0.2)
+    assert fitted.phase_drift == pytest.approx(0.1, rel=0.2)
+    assert fitted.drift_frames == pytest.approx(4, rel=0.3)
+
+
+def test_drift_without_noise(draw, rng):
+    scan = measured(draw, rng, consecutive(40), {"amplitude": (0.5,), "drift_frames": 6.0}, 0.0)
+    fitted = fit_background(scan)
+    assert fitted.drift == pytest.approx(0.05, rel=0.3)
+    assert fitted.phase_drift == pytest.approx(0.03, rel=0.3)
+
+
+def test_a_drift_that_the_noise_hides_is_none(draw, rng):
+    """Twenty frames of the length of the drift; unknown, rather than twice as large and a tenth as long."""
+    truth = {"amplitude": (0.027,), "lines": 20, "decay_db": 1.0, "drift": 0.05, "drift_frames": 20.0}
+    for _ in range(3):
+        fitted = fit_background(measured(draw, rng, consecutive(20, periods=200), truth, 0.28))
+        assert max(fitted.amplitude) == pytest.approx(0.027, rel=0.15)
+        assert (fitted.drift, fitted.phase_drift, fitted.drift_frames) == (0, 0, 100)
+
+
+@pytest.mark.parametrize("index", [[0, 30], [0, 1, 2, 30, 31]])
+def test_drift_between_frames_that_are_apart(draw, rng, index):
+    scan = replace(
+        example_scan(frames=1, background_frames=len(index)),
+        background_index=np.array(index),
+        foreground_index=np.array([15]),
+    )
+    fitted = fit_background(
+        measured(draw, rng, scan, {"amplitude": (0.5, 0.2), "drift_frames": 25.0, "decay_db": 1.0}, 1e-4)
+    )
+    assert fitted.drift == pytest.approx(0.05, rel=0.5)
+    assert fitted.phase_drift == pytest.approx(0.03, rel=0.5)
+    assert 8 < fitted.drift_frames <= 31
+    if len(index) == 2:
+        assert fitted.drift_frames == 30  # of two frames any length will do, and the span is said
+
+
+def test_one_frame_of_many_periods_shows_a_level_alone(draw, rng):
+    scan = measured(draw, rng, consecutive(1, periods=30), {"amplitude": (0.5, 0.2)}, 0.02)
+    fitted = fit_background(scan)
+    np.testing.assert_allclose(fitted.amplitude, (0.5, 0.2), rtol=0.1)
+    assert (fitted.drift, fitted.phase_drift) == (0, 0)
+
+
+def test_harmonics_beneath_the_noise_are_not_counted(draw, rng):
+    """Of 12 harmonics, 3 dB weaker each, few are seen; the noise of 80 lines is no background."""
+    scan = measured(draw, rng, consecutive(20), {"amplitude": (0.02,), **STEADY}, 0.1)
+    fitted = fit_background(scan)
+    assert fitted.lines <= 8
+    assert fitted.decay_db > 1
+    assert max(fitted.amplitude) < 0.025
 
 
 def test_fit_where_there_is_none():

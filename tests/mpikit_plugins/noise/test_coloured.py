@@ -112,7 +112,15 @@ def test_a_covariance_that_does_not_fit(clean, draw, begin):
         begin(coloured(correlation=-0.6), np.ones(3))
     assert "-0.5" in caught.value.hint
     begin(coloured(correlation=-1), np.ones(2))
-    begin(coloured(correlation=-1), np.ones(1))
+
+
+def test_one_channel_has_no_correlation(draw, begin):
+    one = coloured(sigma=1.0, correlation=0.5)
+    for wrong in (lambda: begin(one, np.ones(1)), lambda: draw(one, np.zeros((2, 1, 1, 30)))):
+        with pytest.raises(UsageError, match="is between receive channels, and the scan has one"):
+            wrong()
+    begin(coloured(correlation=0), np.ones(1))
+    begin(coloured(covariance=(1,)), np.ones(1))
 
 
 @pytest.mark.parametrize(
@@ -148,6 +156,35 @@ def test_fit_finds_what_was_drawn(draw):
     np.testing.assert_allclose(found[1:], wanted[1:], rtol=0.15)
 
 
+def test_fit_of_frames_that_are_all_apart_counts_no_drift(draw):
+    mixed = (1.5, 0.6, 0.6, 0.5)
+    options = ColouredOptions(sigma=0.3, exponent=1.0, corner=500e3, covariance=mixed)
+    scan = example_scan(background_frames=40)
+    locked = 5 * np.cos(np.outer(range(6, 50, 4), 2 * np.pi * np.arange(162) / 162)).sum(axis=0)
+    grown = (1 + 0.1 * np.sin(np.arange(40.0)))[:, None, None, None] * locked
+    noise = draw(Coloured(options), np.zeros(scan.background.shape))
+    measured = (grown + noise).astype(np.float32)
+    fitted = fit_coloured(replace(scan, background=measured, background_index=3 * np.arange(40)))
+    assert fitted.sigma == pytest.approx(0.3, rel=0.06)
+    np.testing.assert_allclose(fitted.covariance, mixed, atol=0.15)
+    found, wanted = (line_density(each, 162, RATE) for each in (fitted, options))
+    np.testing.assert_allclose(found[1:], wanted[1:], rtol=0.4)
+
+
+def test_a_fitted_covariance_can_be_used(draw, rng):
+    """Channels that are the same, and one that is dead: no eigenvalue is negative after rounding."""
+    scan = example_scan(background_frames=30)
+    background = np.repeat(rng.normal(size=(30, 1, 1, 162)), 5, axis=2) * [[1], [-2], [0.3], [7], [0]]
+    signal = np.zeros((len(scan.signal), 1, 5, 162), np.float32)
+    fitted = fit_coloured(replace(scan, signal=signal, background=background.astype(np.float32)))
+    assert np.all(np.isfinite(fitted.covariance))
+    noise = draw(Coloured(fitted), np.zeros((50, 1, 5, 162)))
+    np.testing.assert_allclose(noise.std(axis=(0, 1, 3)), [1, 2, 0.3, 7, 0], atol=0.3)
+    np.testing.assert_allclose(
+        np.corrcoef(noise[:, 0, 1].ravel(), noise[:, 0, 3].ravel())[0, 1], -1, atol=1e-3
+    )
+
+
 def test_fit_fills_the_lines_that_are_not_stored(rng):
     scan = example_scan(background_frames=100)
     stored = np.arange(82) >= 41
@@ -160,7 +197,10 @@ def test_fit_fills_the_lines_that_are_not_stored(rng):
 
 def test_fit_needs_noise():
     scan = example_scan(background_frames=4)
-    with pytest.raises(InputError, match="all the same"):
+    with pytest.raises(InputError, match="are all equal"):
         fit_coloured(replace(scan, background=np.zeros_like(scan.background)))
+    offset = np.arange(4.0)[:, None, None, None] + np.zeros_like(scan.background)
+    with pytest.raises(InputError, match="no noise above 0 Hz"):
+        fit_coloured(replace(scan, background=np.square(offset).astype(np.float32)))
     with pytest.raises(InputError, match="1 background frames"):
         fit_coloured(example_scan(background_frames=1))

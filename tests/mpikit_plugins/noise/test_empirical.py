@@ -74,6 +74,13 @@ def test_the_constant_background_can_be_left_out(empty_file, draw):
     assert np.mean(kept.frames) == pytest.approx(21e3, rel=1e-3)
 
 
+@pytest.mark.parametrize("averages", [1, 7])
+def test_frames_that_are_averages_are_drawn_as_such(file_of_averages, begin, averages):
+    empirical = Empirical(EmpiricalOptions(file=str(file_of_averages(averages))))
+    assert empirical.averages == averages
+    assert begin(empirical, np.ones(2)).averages == averages
+
+
 def test_signals_that_do_not_fit(empirical, begin, draw):
     with pytest.raises(InputError, match="2 receive channels and 162 samples in a period, the signal has 3"):
         begin(empirical, np.ones(3))

@@ -7,6 +7,7 @@ import pytest
 
 from mpikit.errors import InputError, UsageError
 from mpikit.plugins import parse_options
+from mpikit.scan_file import read_background
 from mpikit.testing import example_scan
 from mpikit_plugins.noise import Gaussian, GaussianOptions, fit_gaussian, mpikit_noise_models
 
@@ -124,6 +125,36 @@ def test_fit_finds_sigma_in_spite_of_a_drifting_background(rng):
     fitted = fit_gaussian(scan)
     assert fitted.sigma == pytest.approx(0.3, rel=0.05)
     assert fitted.snr_db is None
+
+
+@pytest.mark.parametrize("index", [[0, 9], [0, 5, 11, 14, 30, 40, 60]])
+def test_fit_of_frames_that_are_all_apart_counts_no_drift(rng, index):
+    scan = example_scan(periods=3, background_frames=len(index))
+    lines = 4 * np.cos(np.outer(range(2, 9), 2 * np.pi * np.arange(162) / 162)).sum(axis=0)
+    drift = np.sin(np.array(index))[:, None, None, None] / 10
+    fields = replace(scan.drive_field, amplitudes=np.arange(1, 4).reshape(3, 1, 1) * 1e-3)  # patches
+    measured = (1 + drift) * lines + rng.normal(0, 0.3, scan.background.shape)
+    scan = replace(
+        scan,
+        drive_field=fields,
+        background=measured.astype(np.float32),
+        background_index=np.array(index),
+    )
+    assert fit_gaussian(scan).sigma == pytest.approx(0.3, rel=0.08)
+
+
+def test_fit_of_the_samples(samples):
+    """Sigma is 3 in the first, with 100 averages 6e-5 in the second."""
+    for name, sigma in (("openmpi3d-small", 3.0), ("multipatch", 6.04e-5)):
+        fitted = fit_gaussian(read_background(samples / f"{name}-measurement.mdf"))
+        assert fitted.sigma == pytest.approx(sigma, rel=0.01)
+
+
+def test_periods_of_one_frame_are_enough(rng):
+    scan = example_scan(periods=40, background_frames=1)
+    background = 5 + rng.normal(0, 0.3, scan.background.shape)
+    fitted = fit_gaussian(replace(scan, background=background.astype(np.float32)))
+    assert fitted.sigma == pytest.approx(0.3, rel=0.05)
 
 
 def test_fit_counts_the_lines_that_are_not_stored(rng):
