@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -29,7 +29,8 @@ BLOCK = 64
 BLOCK_FOR_FEW = 32
 FEW = 12  # frames
 ONE_BY_ONE = 6  # up to so many frames of a group, products with each vector beat those with a matrix
-GROUP = 32  # frames whose images stay in the cache beside a block
+GROUP = 50  # frames whose images stay in the cache beside a block
+TASK = 8  # blocks that one thread sets up in turn
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,17 @@ def set_up(
     inverse = None if diagonal is None else library.put((1 / diagonal).astype(kind.type(0).real.dtype))
     back = None if signals is None else 0
     blocks, energies, first = [], [], 0
-    with ThreadpoolController().limit(limits=1, user_api="blas"):
+    with _blas().limit(limits=1, user_api="blas"):
         for index in range(len(source)):
             part = library.put(source.load(index))
             size = len(part)
             bounds = [slice(start, min(start + block, size)) for start in range(0, size, block)]
-            found = _each(partial(_products, part, inverse, library), bounds, library)
+            tasks = [bounds[start : start + TASK] for start in range(0, len(bounds), TASK)]
+            found = [
+                each
+                for task in _each(partial(_products, part, inverse, library), tasks, library)
+                for each in task
+            ]
             met = [slice(first + rows.start, first + rows.stop) for rows in bounds]
             blocks.append([(rows, at, gram) for rows, at, (gram, _) in zip(bounds, met, found, strict=True)])
             energies += [squares for _, squares in found]
@@ -162,14 +168,16 @@ def set_up(
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _products(part: Any, inverse: Any, library: Arrays, rows: slice) -> tuple[Array, Array]:
-    """Products of the rows of a block with each other, and their squared norms."""
-    a = part[rows]
-    conjugate = a.conj()
-    if inverse is None:
-        gram = library.get(a @ conjugate.T)
-        return gram, gram.diagonal().real
-    return library.get((a * inverse) @ conjugate.T), library.get((a * conjugate).real.sum(1))
+def _products(part: Any, inverse: Any, library: Arrays, bounds: list[slice]) -> list[tuple[Array, Array]]:
+    """For each block the products of its rows with each other, and their squared norms."""
+    found = []
+    for rows in bounds:
+        a = part[rows]
+        conjugate = a.conj()
+        gram = library.get((a if inverse is None else a * inverse) @ conjugate.T)
+        squares = gram.diagonal() if inverse is None else library.get((a * conjugate).sum(1))
+        found.append((gram, squares.real))
+    return found
 
 
 def _finite(energies: NDArray[np.float64], source: RowSource) -> NDArray[np.float64]:
@@ -229,7 +237,6 @@ class Blocked:
         library: Arrays,
     ) -> None:
         self._source, self._library = source, library
-        self._threads = ThreadpoolController()
         self._projection = projection
         self._root = penalty.root
         kind = np.dtype(source.dtype).type(0).real.dtype
@@ -300,7 +307,7 @@ class Blocked:
         squares = 0.0
         # Frames are independent: own threads on groups of frames, each with a single-threaded BLAS, do not
         # collapse when another process keeps a core busy, as spinning BLAS threads do.
-        with self._threads.limit(limits=1, user_api="blas"):
+        with _blas().limit(limits=1, user_api="blas"):
             for index, blocks in enumerate(self._blocks):
                 part = self._library.put(self._source.load(index)) if self._held is None else self._held
                 squares += sum(_each(partial(self._pass, part, blocks), self._groups, self._library))
@@ -337,6 +344,11 @@ def _inverse_triangle(triangle: Array, empty: NDArray[np.bool_], ridge: float) -
     inverse: Array = lapack.ztrtri(triangle, lower=1)[0]
     inverse[empty] = 0
     return inverse
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries: milliseconds
 
 
 def _each(work: Callable[[Item], Found], items: Iterable[Item], library: Arrays) -> list[Found]:

@@ -21,6 +21,7 @@ from mpikit.reconstruct.partial_fov import x_space_patches
 from mpikit.reconstruct.projections import back_projected, line_scan
 from mpikit.reconstruct.selection import Rows
 from mpikit.reconstruct.solving import solve
+from mpikit.reconstruct.streamed import FileRows
 from mpikit.reconstruct.system_matrix import read_system
 from mpikit.reconstruct.transfer import ReceiveChain, inverse_transfer_function, plan_transfer_function
 from mpikit.reconstruct.xspace import Trajectory, trajectory, x_space
@@ -79,7 +80,11 @@ def by_matrix(
         allow_mismatch=allow_mismatch,
         tell=tell,
     )
-    solution = solve(system, options, tell=tell)
+    try:
+        solution = solve(system, options, tell=tell)
+    finally:
+        if isinstance(system.matrix, FileRows):
+            system.matrix.close()
     values = solution.images.real.T.reshape(-1, *system.grid.shape).astype(np.float32)
     images = Images(values, system.grid, system.frames, "delta sample", _concentration(calibration))
     figures = {

@@ -59,6 +59,12 @@ class SystemMatrix(Options):
         "auto", description="Divide the receive chain out of both files; auto: where that is possible"
     )
     leakage: bool = Field(False, description="Correct the spectral leakage between frames or periods")
+    memory: float | None = Field(
+        None,
+        gt=0,
+        description="GiB of memory for the matrix; a larger one is read in every sweep; none: half of the "
+        "machine's",
+    )
     frame_averages: int = Field(1, ge=1, description="Consecutive frames that are averaged for an image")
 
     @field_validator("lambda_")
@@ -167,7 +173,7 @@ class XSpace(_FieldFree):
     )
     lost: Literal["nothing", "patch", "line"] = Field(
         "nothing",
-        description="What the receiver lost of each partial field of view and continuity recovers: a constant "
+        description="What the receiver lost of each partial field of view and is recovered: a constant "
         "of the patch, or of each line",
     )
     boundary: Literal["zero", "non-negative"] = Field(

@@ -83,6 +83,8 @@ class Reader:
             Places of the frames in the order that is given next.
         order : {"acquisition", "grid"}
         """
+        if order == "grid" and self.file.num_periods == 1:
+            return self._grid_rows(rows, frames)
         size = 8 * self.file.num_periods * self.file.num_channels * max(self.file.num_samples, 1)
         at_once = len(frames) if self._leakage else max(1, MEMORY // size)
         parts = []
@@ -90,6 +92,18 @@ class Reader:
             spectra = self._spectra(frames[start : start + at_once], order)
             parts.append(rows.pick(spectra, self.lines))
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows), 0), np.complex64)
+
+    def _grid_rows(self, rows: Rows, voxels: Ints) -> NDArray[Any]:
+        """Read the selected rows of a calibration and no others, shape (M, n)."""
+        place = np.zeros(int(self.lines.max()) + 1, np.int64)
+        place[self.lines] = np.arange(len(self.lines))
+        index = np.stack([np.zeros(len(rows), np.int64), rows.channels, place[rows.lines]], axis=1)
+        calibration = self.file.system_matrix
+        assert calibration is not None  # noqa: S101 - only a calibration has a grid
+        values = calibration.rows(index, voxels, "grid")
+        if self._inverse is None:
+            return values
+        return np.asarray(values * self._inverse[rows.channels, rows.lines][:, None], values.dtype)
 
     def _spectra(self, frames: Ints, order: Any) -> NDArray[Any]:
         """Mean over the periods, shape (n, C, stored K)."""

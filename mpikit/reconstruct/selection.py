@@ -42,6 +42,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.lines)
 
+    def part(self, part: slice) -> Rows:
+        """Return some of the rows."""
+        return Rows(self.channels[part], self.lines[part], {})
+
     def pick(self, spectra: NDArray[Any], lines: Ints) -> NDArray[Any]:
         """Take the rows out of spectra.
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mpikit.events import Event, Finding, Warned
 from mpikit.reconstruct import solvers
 from mpikit.reconstruct.choosing import Choice, choose_lambda
-from mpikit.reconstruct.kaczmarz import kaczmarz
+from mpikit.reconstruct.kaczmarz import kaczmarz, row_energies
 from mpikit.reconstruct.options import Admm, Cgls, Fista, Kaczmarz, SystemMatrix, Tikhonov
+from mpikit.reconstruct.streamed import FileRows
 from mpikit.reconstruct.system_matrix import LinearSystem
 
 Array = NDArray[Any]
@@ -55,9 +56,18 @@ def solve(system: LinearSystem, options: SystemMatrix, *, tell: Callable[[Event]
         See the methods.
     """
     relative, choice = _lambda(system, options, tell)
-    scale = solvers.penalty_scale(system.matrix, system.weights)
     images = _method(options)(system, options, relative, tell)
-    return Solution(images, relative, relative * scale, choice)
+    return Solution(images, relative, relative * _scale(system), choice)
+
+
+def _scale(system: LinearSystem) -> float:
+    """Return what a relative λ is multiplied with, ``||W S||_F² / P``."""
+    matrix = system.matrix
+    if isinstance(matrix, np.ndarray):
+        return solvers.penalty_scale(matrix, system.weights)
+    weights = np.ones(matrix.shape[0]) if system.weights is None else system.weights
+    parts = (weights[matrix.rows(part)] ** 2 @ row_energies(matrix.load(part)) for part in range(len(matrix)))
+    return float(sum(parts)) / matrix.shape[1]
 
 
 def _lambda(
@@ -66,7 +76,7 @@ def _lambda(
     if isinstance(options.lambda_, float):
         return options.lambda_, None
     choice = choose_lambda(
-        system.matrix,
+        _held(system),
         system.data,
         criterion=options.lambda_,
         noise=system.noise,
@@ -111,17 +121,19 @@ def _kaczmarz(
     return images[:voxels]
 
 
-def _joint(system: LinearSystem, options: Kaczmarz, relative: float) -> tuple[Array, dict[str, Any]]:
+def _joint(
+    system: LinearSystem, options: Kaczmarz, relative: float
+) -> tuple[Array | FileRows, dict[str, Any]]:
     """Put the signals of the empty scanner beside the matrix: columns whose weights are found with the image.
 
     They are penalised by a λ of their own, and neither real nor positive.
     """
     if system.dictionary is None:
         return system.matrix, {"lambda_": relative}
-    known, voxels = system.dictionary, system.matrix.shape[1]
-    scale = solvers.penalty_scale(system.matrix, system.weights)
+    held, known, voxels = _held(system), system.dictionary, system.matrix.shape[1]
+    scale = solvers.penalty_scale(held, system.weights)
     own = solvers.penalty_scale(known, system.weights)
-    matrix = np.concatenate([system.matrix, known.astype(system.matrix.dtype)], axis=1)
+    matrix = np.concatenate([held, known.astype(held.dtype)], axis=1)
     penalty = np.full(matrix.shape[1], max(relative, _LEAST) * scale)
     penalty[voxels:] = max(options.dictionary_lambda, _LEAST) * own
     return matrix, {"lambda_": penalty, "relative": False, "mask": np.arange(len(penalty)) < voxels}
@@ -157,7 +169,13 @@ def _tikhonov(
 
 
 def _whole(system: LinearSystem) -> tuple[Array, Array]:
-    return system.matrix, system.data
+    return _held(system), system.data
+
+
+def _held(system: LinearSystem) -> Array:
+    """Return the matrix, which is in memory: a streamed one was refused for what needs it whole."""
+    assert isinstance(system.matrix, np.ndarray)  # noqa: S101
+    return system.matrix
 
 
 def _composite(system: LinearSystem, options: Fista | Admm) -> dict[str, Any]:

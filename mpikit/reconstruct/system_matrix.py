@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 import mdf
 from mdf import File, Grid
-from mpikit.errors import InputError
+from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Finding, Warned
 from mpikit.reconstruct.background import background_state, plan_background
 from mpikit.reconstruct.empty import Empty, dictionary, empty_rows
 from mpikit.reconstruct.match import check_external, check_kinds, check_match, check_patches
 from mpikit.reconstruct.mixing import mixing_table
-from mpikit.reconstruct.options import SystemMatrix
+from mpikit.reconstruct.options import Kaczmarz, SystemMatrix
 from mpikit.reconstruct.reading import Reader
 from mpikit.reconstruct.selection import Rows, select_rows
+from mpikit.reconstruct.streamed import FileRows
 from mpikit.reconstruct.transfer import ReceiveChain, plan_transfer_function
 from mpikit.reconstruct.weights import row_weights
+from mpikit.resources import physical_memory
 from mpikit.scan_file import EMPTY_LINES, drive_field_of
 
 Ints = NDArray[np.int64]
@@ -34,8 +36,9 @@ class LinearSystem:
 
     Parameters
     ----------
-    matrix : shape (M, P)
-        One column for each voxel, x fastest, then y, then z; in units of the calibration's delta sample.
+    matrix : shape (M, P), or FileRows
+        One column for each voxel, x fastest, then y, then z; in units of the calibration's delta sample. One
+        that does not fit into memory stays in its file, which has to stay open.
     data : shape (M, Q)
         One column for each image.
     rows : Rows
@@ -52,7 +55,7 @@ class LinearSystem:
         Files whose background was subtracted.
     """
 
-    matrix: NDArray[np.complexfloating[Any]]
+    matrix: NDArray[np.complexfloating[Any]] | FileRows
     data: NDArray[np.complexfloating[Any]]
     rows: Rows
     grid: Grid
@@ -109,12 +112,8 @@ def read_system(
     rows = _rows(of_object, of_matrix, options, tell)
     corrected = _plan(measurement, calibration, empty, options, allow_mismatch, tell)
     nothing = empty_rows(of_object, of_empty, rows)
-    matrix = of_matrix.rows(rows, np.arange(int(np.prod(grid.size))), "grid")
+    matrix = _matrix(of_matrix, rows, grid, options, corrected="system matrix" in corrected, tell=tell)
     data = of_object.rows(rows, frames, "acquisition")
-    if "system matrix" in corrected:
-        own = empty_rows(of_matrix, (), rows)
-        places = calibration.frame_index("foreground")
-        matrix -= own.at(places, interpolated=options.background == "interpolated").astype(matrix.dtype)
     if "measurement" in corrected:
         data -= nothing.at(frames, interpolated=options.background == "interpolated").astype(data.dtype)
     data, frames = _averaged(data, frames, len(frames) if average_frames else options.frame_averages)
@@ -129,6 +128,64 @@ def read_system(
         dictionary=_dictionary(options, rows, of_matrix, nothing),
         background=tuple(sorted(corrected.values())),
     )
+
+
+def _matrix(
+    of_matrix: Reader,
+    rows: Rows,
+    grid: Grid,
+    options: SystemMatrix,
+    *,
+    corrected: bool,
+    tell: Callable[[Event], None],
+) -> NDArray[Any] | FileRows:
+    """Read the matrix, or prepare to read it in each sweep when it is larger than the memory for it."""
+    voxels = np.arange(int(np.prod(grid.size)))
+    empty = empty_rows(of_matrix, (), rows) if corrected else None
+    source = FileRows(
+        of_matrix,
+        rows,
+        voxels,
+        empty=empty,
+        background_at=of_matrix.file.frame_index("foreground"),
+        interpolated=options.background == "interpolated",
+    )
+    size = 8.0 * len(rows) * len(voxels)
+    if size <= _room(options):
+        return source.whole()
+    _check_streaming(of_matrix, options, size)
+    text = f"the matrix of {size / 2**30:.3g} GiB is read from its file in every sweep"
+    tell(Finding("streaming", size, text))
+    if not of_matrix.file.value("/measurement/isFastFrameAxis"):
+        hint = "mpikit convert --fast-frame-axis makes a file that is read much faster"
+        tell(Warned(f"{of_matrix.file.path.name} stores frame after frame: {hint}"))
+    return source
+
+
+def _room(options: SystemMatrix) -> float:
+    """Bytes of memory for the matrix."""
+    if options.memory is not None:
+        return options.memory * 2**30
+    present = physical_memory()
+    return np.inf if present is None else present / 2
+
+
+def _check_streaming(of_matrix: Reader, options: SystemMatrix, size: float) -> None:
+    """Refuse what needs the whole matrix at once."""
+    whole = {
+        "another method than kaczmarz": not isinstance(options, Kaczmarz),
+        "another order of the rows than that of frequency": options.row_order != "frequency",
+        "the weighting row-norm": "row-norm" in options.weighting,
+        "a dictionary of the background": options.background == "dictionary",
+        "a lambda that is chosen": not isinstance(options.lambda_, float),
+    }
+    needed = [what for what, wanted in whole.items() if wanted]
+    if needed:
+        raise UsageError(
+            f"the rows of {of_matrix.file.path.name} take {size / 2**30:.3g} GiB, too much to hold, and "
+            f"{needed[0]} needs them all",
+            hint="use fewer rows (--snr-threshold, -p best=...), or allow more with -p memory=...",
+        )
 
 
 def _readers(
@@ -281,7 +338,7 @@ def _averaged(data: NDArray[Any], frames: Ints, count: int) -> tuple[NDArray[Any
 
 
 def _weights(
-    options: SystemMatrix, rows: Rows, matrix: NDArray[Any], of_matrix: Reader, nothing: Empty
+    options: SystemMatrix, rows: Rows, matrix: NDArray[Any] | FileRows, of_matrix: Reader, nothing: Empty
 ) -> Floats | None:
     if set(options.weighting) == {"none"}:
         return None
@@ -290,7 +347,7 @@ def _weights(
     return row_weights(
         options.weighting,
         rows.channels,
-        matrix=matrix,
+        matrix=matrix if isinstance(matrix, np.ndarray) else None,
         background=background,
         channel_weights=options.channel_weights or None,
     )

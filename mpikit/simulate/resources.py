@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from mpikit.errors import UsageError
+from mpikit.resources import physical_memory
 from mpikit.simulate.presets import Preset
 
 _COPIES = 6  # of a frame that are held at once: clean, empty, noise, their sum, what is stored
@@ -25,7 +25,7 @@ def check_memory(needed: float, what: str) -> None:
     ------
     UsageError
     """
-    present = _memory()
+    present = physical_memory()
     if present is not None and needed > 0.9 * present:
         raise UsageError(
             f"{what} would need {_gib(needed)} of memory, this machine has {_gib(present)}",
@@ -79,14 +79,6 @@ def check_scan(
     check_disk(path, 4 * total * periods * period)
     frame = periods * receiver.averages * period + 4 * receiver.oversampling * period + 3.0 * voxels
     check_memory(8 * _COPIES * frame + 40 * total, "one frame of this scan" if total < 1e6 else "this scan")
-
-
-def _memory() -> int | None:
-    """Physical memory in bytes; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _gib(size: float) -> str:

@@ -207,3 +207,45 @@ def test_other_files_for_images(pair, ending):
     assert result.picture == pair.folder / "image.png"
     again = rerun_file(output, output=pair.folder / "again.mdf")
     np.testing.assert_array_equal(again.images.values, result.images.values)
+
+
+@pytest.mark.parametrize("options", [{}, {"weighting": ("whitening",), "background": "interpolated"}])
+def test_a_matrix_that_stays_in_its_file_gives_the_same(pair, monkeypatch, options):
+    """Parts of five rows, corrected as they are read."""
+    monkeypatch.setattr("mpikit.reconstruct.streamed.PART", 5 * 8 * 24)
+    calibration = pair.calibration(background=4)
+    options = {**ALL, "method": "kaczmarz", "iterations": 7, "lambda_": 0.01, **options}
+    if "weighting" in options:  # frames without noise say nothing of it
+        with mdf.open(calibration) as file:
+            contents = {k: v for k, v in file.contents().items() if k not in {"/version", "/uuid", "/time"}}
+            data = file.read_signal("all", "stored", domain="frequency")
+        data[24:] *= np.random.default_rng(3).normal(1, 0.1, data[24:].shape)
+        mdf.write(calibration, contents, data, overwrite=True)
+    held = reconstruct_file(pair.measurement(), system_matrix=calibration, **options)
+    events = []
+    read = reconstruct_file(
+        pair.measurement(),
+        system_matrix=calibration,
+        memory=1e-9,
+        overwrite=True,
+        tell=events.append,
+        **options,
+    )
+    assert any(isinstance(event, Finding) and event.name == "streaming" for event in events)
+    np.testing.assert_allclose(read.images.values, held.images.values, atol=1e-4)
+    assert read.figures["lambda"]["absolute"] == pytest.approx(held.figures["lambda"]["absolute"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": "cgls"}, "another method than kaczmarz"),
+        ({"row_order": "random"}, "another order"),
+        ({"lambda_": "gcv"}, "a lambda that is chosen"),
+    ],
+)
+def test_what_needs_the_whole_matrix_says_so(pair, options, words):
+    options = {**ALL, "method": "kaczmarz", "memory": 1e-9, **options}
+    with pytest.raises(UsageError, match=words) as caught:
+        reconstruct_file(pair.measurement(), system_matrix=pair.calibration(), **options)
+    assert "fewer rows" in caught.value.hint

@@ -76,7 +76,7 @@ def test_x_space_runs_on_real_layouts(samples, tmp_path):
 
 
 def test_patches_by_x_space(samples, tmp_path):
-    """Four patches make one image; the strongest dot is found. A system matrix for patches is not there yet."""
+    """Four patches make one image, with the strongest dot in its place; a system matrix makes none yet."""
     source = samples / "multipatch-measurement.mdf"
     result = reconstruct_file(source, method="x-space", output=tmp_path / "image.mdf")
     assert len(result.images.values) == 3

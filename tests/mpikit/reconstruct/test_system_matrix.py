@@ -134,7 +134,9 @@ def test_the_receive_chain_of_one_file_alone_is_refused(pair):
     chain = {"/acquisition/receiver/transferFunction": np.ones((2, 31), complex)}
     corrected = pair.measurement(**chain, **{"/measurement/isTransferFunctionCorrected": True})
     calibration = pair.calibration()
-    with pytest.raises(InputError, match="measurement.mdf is corrected for it already, system.mdf has none"):
+    with pytest.raises(
+        InputError, match=r"measurement\.mdf is corrected for it already, system\.mdf has none"
+    ):
         read(corrected, calibration)
     events = []
     read(corrected, calibration, tell=events.append, allow_mismatch=True)
