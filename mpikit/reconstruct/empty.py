@@ -53,11 +53,14 @@ class Empty:
             return np.asarray(self.spectra.mean(axis=1, keepdims=True))
         return self.spectra @ interpolation_weights(self.index, frames).T
 
-    def deviation(self, *, averages: int) -> NDArray[np.float64] | None:
-        """Return the noise of a mean of so many frames on each row, shape (M,); None with too few frames."""
+    def deviation(self, *, averages: int, subtracted: bool) -> NDArray[np.float64] | None:
+        """Return the noise of a mean of so many frames on each row, shape (M,).
+
+        With the noise of the subtracted background in it, if there is one; None with too few empty frames.
+        """
         if self.spectra.shape[1] < 2:
             return None
-        noise = background_noise(self.spectra, averages=averages)
+        noise = background_noise(self.spectra, averages=averages, subtracted=subtracted)
         return noise if np.any(noise > 0) else None  # of frames that are copies of one
 
 

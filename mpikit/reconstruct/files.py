@@ -245,7 +245,8 @@ def _write(
     before = measurement.user_value(HISTORY)
     history = append_history(before if isinstance(before, str) else None, record)
     if suffix_of(output, also=_MDF) not in _MDF:
-        write_images(output, images, history=history, overwrite=overwrite)
+        interval = _frame_interval(measurement, record, len(images.frames))
+        write_images(output, images, history=history, frame_interval=interval, overwrite=overwrite)
         return
     kept = {
         name: value
@@ -259,3 +260,12 @@ def _write(
         copy_user_from=measurement,
         overwrite=overwrite,
     )
+
+
+def _frame_interval(measurement: mdf.File, record: dict[str, Any], images: int) -> float | None:
+    """Time between two images, s; None for a single one, or where the file does not say."""
+    cycle = measurement.acquisition.drivefield.cycle
+    if images < 2 or not cycle:
+        return None
+    averages = measurement.acquisition.num_averages * record["options"].get("frame_averages", 1)
+    return float(cycle * measurement.num_periods * averages)

@@ -128,7 +128,9 @@ def check_patches(file: File) -> None:
             raise InputError(
                 f"{file.path.name}: the {name} differs between its {len(field)} periods, "
                 "and multi-patch reconstruction is not there yet",
-                hint="x-space joins patches: --method x-space",
+                hint="a turning field-free line is for --method fbp"
+                if name == "gradient"
+                else "x-space joins patches: --method x-space",
             )
 
 

@@ -53,7 +53,7 @@ class SystemMatrix(Options):
     )
     dictionary_size: int = Field(2, ge=1, description="Background signals that are estimated jointly")
     dictionary_lambda: float = Field(
-        1e-6, ge=0, allow_inf_nan=False, description="Tikhonov weight of the background signals, relative"
+        1e-3, ge=0, allow_inf_nan=False, description="Tikhonov weight of the background signals, relative"
     )
     transfer_function: Transfer = Field(
         "auto", description="Divide the receive chain out of both files; auto: where that is possible"
@@ -78,6 +78,8 @@ class SystemMatrix(Options):
     def _that_fit(self) -> Self:
         if self.background == "dictionary" and not isinstance(self, Kaczmarz):
             raise ValueError("a dictionary of the background goes with the method kaczmarz alone")
+        if self.background == "dictionary" and not isinstance(self.lambda_, float):
+            raise ValueError("a lambda is chosen without a dictionary of the background: give a number")
         if len(self.stop_bands) % 2:
             raise ValueError("stop_bands needs a lower and an upper end for each band")
         if ("channel" in self.weighting) != bool(self.channel_weights):

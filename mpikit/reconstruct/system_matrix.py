@@ -124,7 +124,9 @@ def read_system(
         grid,
         frames[:0] if average_frames else frames,
         weights=_weights(options, rows, matrix, of_matrix, nothing),
-        noise=nothing.deviation(averages=_together(options, average_frames, measurement)),
+        noise=nothing.deviation(
+            averages=_together(options, average_frames, measurement), subtracted="measurement" in corrected
+        ),
         dictionary=_dictionary(options, rows, of_matrix, nothing),
         background=tuple(sorted(corrected.values())),
     )
@@ -192,14 +194,15 @@ def _readers(
     files: Sequence[File], options: SystemMatrix, allow_mismatch: bool, tell: Callable[[Event], None]
 ) -> list[Reader]:
     """Readers of all files, whose receive chains are divided out alike."""
-    chains = {f"{index} {file.path.name}": _chain(file) for index, file in enumerate(files)}
-    named = {name.partition(" ")[2]: chain for name, chain in chains.items()}
-    plan = plan_transfer_function(named, options.transfer_function, allow_mismatch=allow_mismatch, tell=tell)
+    roles = ("measurement", "system matrix", "empty measurement", "second empty measurement")
+    names = [f"{role} {file.path.name}" for role, file in zip(roles, files, strict=False)]
+    chains = {name: _chain(file) for name, file in zip(names, files, strict=True)}
+    plan = plan_transfer_function(chains, options.transfer_function, allow_mismatch=allow_mismatch, tell=tell)
     return [
         Reader(
             file,
             leakage=options.leakage and index == 0,
-            divide=file.path.name in plan.divide,
+            divide=names[index] in plan.divide,
             induction=plan.induction,
         )
         for index, file in enumerate(files)

@@ -34,7 +34,7 @@ class Trajectory:
 
     @property
     def motion(self) -> Floats:
-        """Mean direction of motion, Σ v vᵀ / Σ |v|² over the samples, shape (3, 3), 1; its trace is 1."""
+        """Mean direction of motion, ``Σ v vᵀ / Σ |v|²`` over the samples, shape (3, 3), 1; its trace is 1."""
         share: Floats = self.rate.T @ self.rate / np.sum(self.rate**2)
         return share
 

@@ -100,7 +100,7 @@ class CalibrationFile:
             grid,
             concentration=preset.calibration.concentration,
             noise=[parse_noise(spec) for spec in noise],
-            rng=np.random.default_rng(self.how.seed),
+            rng=np.random.default_rng((self.how.seed, 4)),  # a scan of this seed has other noise
         )
         own = () if preset.file is None else (preset.file,)
         self.inputs = (*own, *(file for spec in noise for file in noise_files(spec)))

@@ -182,8 +182,8 @@ class Particle:
     def magnetisation(self, square: Floats) -> tuple[Floats, Floats]:
         """Return the two even functions that give mean magnetisation and its change with the field.
 
-        With the magnitude B of the field, M/Ms = a **B** and d(M/Ms)/d **B** = a 1 + b **B** **B**ᵀ, where
-        a = L(B/B_sat)/B and b = (da/dB)/B, each the mean over the sizes.
+        For a field of the vector B and the size b, ``M/Ms = f B`` and ``d(M/Ms)/dB = f 1 + h B Bᵀ``, where
+        ``f = L(b/B_sat)/b`` and ``h = (df/db)/b``, each the mean over the sizes.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class Particle:
 
         Returns
         -------
-        a, b : same shape, 1/T and 1/T³
+        f, h : same shape, 1/T and 1/T³
         """
         strength = np.sqrt(square)
         first, second = np.zeros_like(strength), np.zeros_like(strength)

@@ -135,7 +135,7 @@ def test_the_receive_chain_of_one_file_alone_is_refused(pair):
     corrected = pair.measurement(**chain, **{"/measurement/isTransferFunctionCorrected": True})
     calibration = pair.calibration()
     with pytest.raises(
-        InputError, match=r"measurement\.mdf is corrected for it already, system\.mdf has none"
+        InputError, match=r"measurement\.mdf is corrected for it already, system matrix system\.mdf has"
     ):
         read(corrected, calibration)
     events = []
