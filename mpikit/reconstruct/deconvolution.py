@@ -67,7 +67,8 @@ def wiener(images: Floats, psf: Floats, *, noise_to_signal: float = 0.01) -> Flo
     """Deconvolve images with the Wiener filter.
 
     The spectrum is multiplied by ``H* (1 + q) / (|H|² + q)``, where q is the ratio of the power of the noise
-    to that of the signal. The factor 1 + q keeps the total amount. Noise is raised by (1 + q) / (2 √q) at most.
+    to that of the signal. The factor 1 + q keeps the total amount. Noise is raised by (1 + q) / (2 √q) at
+    most.
 
     Parameters
     ----------
