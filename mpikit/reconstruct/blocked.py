@@ -238,7 +238,7 @@ class Blocked:
     ) -> None:
         self._source, self._library = source, library
         self._projection = projection
-        self._root = penalty.root
+        self._ridge, self._root = penalty.ridge, penalty.root
         kind = np.dtype(source.dtype).type(0).real.dtype
         diagonal = None if isinstance(penalty.values, float) else penalty.values
         self._gain = None if diagonal is None else library.put((1 / diagonal).astype(kind))
@@ -290,6 +290,19 @@ class Blocked:
                 mine[...] = self._library.put(np.ascontiguousarray(values[frames])).reshape(mine.shape)
 
     @property
+    @np.errstate(over="ignore", invalid="ignore")
+    def size(self) -> float:
+        """Norm of √λ (x, v) over all frames: 0 for λ = 0, and not finite when the image is not."""
+        own = dual = 0.0
+        for group in self._groups:
+            dual += float(self._library.energy(group.dual))
+            if self._gain is None:
+                own += self._ridge * float(self._library.energy(group.image))
+            else:
+                own += float(((group.image * group.image.conj()).real / self._gain).sum())
+        return float(np.sqrt(own + self._ridge * dual))
+
+    @property
     def image(self) -> Array:
         """The images, shape (Q, P): a copy."""
         return self._joined([group.image for group in self._groups])
@@ -315,7 +328,7 @@ class Blocked:
                 self._projection(group.image, group.correction)
         return float(np.sqrt(squares))
 
-    @np.errstate(over="ignore", invalid="ignore")  # `kaczmarz_sweeps` looks at the result
+    @np.errstate(over="ignore", invalid="ignore")  # `Run` looks at the size
     def _pass(self, part: Any, blocks: list[tuple[slice, slice, Any]], group: _Group) -> float:
         image, dual, target = group.image, group.dual, group.target
         weights, squares = self._weights, 0.0

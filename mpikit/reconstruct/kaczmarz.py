@@ -8,19 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.device import arrays_on
-from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Event, Step, silent
-from mpikit.reconstruct.blocked import BLOCK, BLOCK_FOR_FEW, FEW, Blocked, Penalty, Projection, set_up
-from mpikit.reconstruct.rows import (
-    Order,
-    RowSource,
-    absolute_lambda,
-    as_source,
-    row_energies,
-    walk_order,
-)
-from mpikit.reconstruct.sweep import Sweep, signals_of, state_of
+from mpikit.reconstruct.iteration import begin, checked_iterations
+from mpikit.reconstruct.rows import Order, RowSource, absolute_lambda, row_energies
+from mpikit.reconstruct.sweep import Sweep
 
 __all__ = ["Sweep", "absolute_lambda", "kaczmarz", "kaczmarz_sweeps", "row_energies"]
 
@@ -109,13 +100,11 @@ def kaczmarz(  # noqa: PLR0913 - each is a choice that an image depends on
     rows make the same iterates. The correction of ``exact`` is that of Boyle and Dykstra (1986).
     With λ = 0 and data that contradict each other there is no limit, but a cycle that depends on the order.
     """
-    image: Array = np.zeros(0)
-    sweeps = kaczmarz_sweeps(
+    run = begin(
         matrix,
         data,
         lambda_=lambda_,
         relative=relative,
-        iterations=iterations,
         enforce_real=enforce_real,
         enforce_positive=enforce_positive,
         exact=exact,
@@ -126,10 +115,10 @@ def kaczmarz(  # noqa: PLR0913 - each is a choice that an image depends on
         device=device,
         block=block,
     )
-    for done, sweep in enumerate(sweeps, 1):
-        tell(Step(done, iterations, {"residual": sweep.residual}))
-        image = sweep.image
-    return image
+    for done in range(1, checked_iterations(iterations) + 1):
+        run.sweep()
+        tell(Step(done, iterations, {"residual": run.residual}))
+    return run.image
 
 
 def kaczmarz_sweeps(  # noqa: PLR0913
@@ -156,162 +145,21 @@ def kaczmarz_sweeps(  # noqa: PLR0913
     Sweep
         With copies: the caller may keep or change them.
     """
-    source = as_source(matrix, order)
-    data = _checked_data(source, data)
-    block = block if block is not None else (BLOCK_FOR_FEW if data.shape[1] <= FEW else BLOCK)
-    if iterations < 1 or block < 1:
-        raise UsageError(f"iterations and block must be at least 1, not {iterations} and {block}")
-    projection = _projection(enforce_real, enforce_positive, exact, mask, source.shape[1])
-    wanted, factors = _checked_lambda(lambda_, source), _checked_weights(weights, source)
-    library, places = arrays_on(device), walk_order(source)
-    met = None if factors is None else factors[places]
-    signals = None if start is None else signals_of(start, source, data, met, places)
-    diagonal = None if isinstance(wanted, float) else wanted
-    gram = set_up(source, library, block, diagonal=diagonal, signals=signals)
-    total = _total_energy(gram.energies, met)
-    scale = total / source.shape[1] if relative else 1.0
-    penalty = Penalty(wanted * scale)
-    target = np.ascontiguousarray(
-        (data if factors is None else factors[:, None] * data)[places].T, data.dtype
+    run = begin(
+        matrix,
+        data,
+        lambda_=lambda_,
+        relative=relative,
+        enforce_real=enforce_real,
+        enforce_positive=enforce_positive,
+        exact=exact,
+        mask=mask,
+        weights=weights,
+        order=order,
+        start=start,
+        device=device,
+        block=block,
     )
-    solver = Blocked(
-        source,
-        gram,
-        penalty,
-        projection,
-        target,
-        weights=met,
-        scale=1.0 if diagonal is None else scale,
-        library=library,
-    )
-    limit = _Limit(target, penalty)
-    first = 0
-    if start is not None and gram.backprojection is not None:
-        state = state_of(start, gram.backprojection, projection, penalty, places)
-        solver.start(state.image, state.dual, state.correction)
-        limit.begin(state.image, state.dual)
-        first = start.index
-    whole_real = projection.real and isinstance(projection.where, slice)
-    for index in range(first + 1, first + iterations + 1):
-        residual = solver.sweep()
-        image, dual = solver.image, np.empty((len(places), len(target)), data.dtype)
-        dual[places] = solver.dual.T
-        limit.check(image, dual, index)
-        yield Sweep(
-            index,
-            (image.real.copy() if whole_real else image).T,
-            dual,
-            residual / limit.scale,
-            penalty.values,
-        )
-
-
-class _Limit:
-    """How large the state can be at most.
-
-    Each step and each projection brings the pair (x, v) closer to all pairs that solve the system, and
-    (0, W b / √λ) is one of them. So its norm stays below that of the start plus twice ``||W b|| / √λ``.
-    """
-
-    def __init__(self, target: Array, penalty: Penalty) -> None:
-        with np.errstate(over="ignore"):
-            self._target = float(np.linalg.norm(target))
-        self._penalty = penalty
-        self._begin = 0.0
-
-    @property
-    def scale(self) -> float:
-        """Norm of the weighted data, or 1."""
-        return self._target or 1.0
-
-    def begin(self, image: Array, dual: Array) -> None:
-        """Take the state (Q, P), (Q, M) that the iteration starts from."""
-        self._begin = self._size(image, dual)
-
-    def check(self, image: Array, dual: Array, index: int) -> None:
-        """Raise NumericalError when the state after a sweep is no possible one."""
-        if not np.isfinite(image).all():
-            raise NumericalError(
-                f"the image is no longer finite after sweep {index}",
-                hint="values of the matrix or of the data are too large for their type; scale them",
-            )
-        size, most = self._size(image, dual), self._begin + 2 * self._target
-        if size > 1.01 * most:
-            raise NumericalError(
-                f"the iteration diverges: size {size:.3g} after sweep {index}, expected at most {most:.3g}",
-                hint="use complex128 or a larger lambda; a matrix read from a file must not change meanwhile",
-            )
-
-    def _size(self, image: Array, dual: Array) -> float:
-        """Norm of √λ (x, v)."""
-        with np.errstate(over="ignore"):
-            if isinstance(self._penalty.values, float):
-                own = self._penalty.values * float(np.vdot(image, image).real)
-            else:
-                own = float((self._penalty.values * (image * image.conj()).real).sum())
-            return float(np.sqrt(own + self._penalty.ridge * float(np.vdot(dual, dual).real)))
-
-
-def _checked_data(source: RowSource, data: Array) -> Array:
-    if data.ndim != 2 or len(data) != source.shape[0]:
-        raise InputError(
-            f"matrix {source.shape} and data {data.shape} do not fit: expected (M, P) and (M, Q)"
-        )
-    if not np.isfinite(data).all():
-        frames = np.flatnonzero(~np.isfinite(data).all(axis=0))
-        raise InputError(
-            f"the data hold values that are not finite, first in frame {frames[0]}",
-            hint="leave the frame out, or repair the file",
-        )
-    return np.asarray(data, dtype=source.dtype)
-
-
-def _checked_lambda(lambda_: float | NDArray[np.floating], source: RowSource) -> float | NDArray[np.float64]:
-    if np.ndim(lambda_) == 0:
-        single = float(lambda_)
-        if not (single >= 0 and np.isfinite(single)):
-            raise UsageError(f"lambda must be finite and not negative, it is {lambda_}")
-        return single
-    values = np.asarray(lambda_, np.float64)
-    if values.shape != source.shape[1:]:
-        raise InputError(f"lambda has the shape {values.shape}, expected one value or {source.shape[1]}")
-    if not ((values > 0).all() and np.isfinite(values).all()):
-        raise UsageError("each lambda of a voxel must be finite and above 0")
-    return values
-
-
-def _checked_weights(weights: NDArray[np.floating] | None, source: RowSource) -> NDArray[np.float64] | None:
-    if weights is None:
-        return None
-    if np.shape(weights) != source.shape[:1]:
-        raise InputError(
-            f"weights {np.shape(weights)} do not fit matrix {source.shape}: expected one for each row"
-        )
-    factors = np.asarray(weights, np.float64)
-    if not (np.isfinite(factors).all() and (factors >= 0).all()):
-        raise InputError("row weights must be finite and not negative", hint="leave such rows out")
-    return factors
-
-
-def _total_energy(energies: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:
-    total = float((energies if weights is None else energies * weights**2).sum())
-    if total == 0:
-        raise InputError(
-            "the system matrix has no row with energy: every image fits",
-            hint="select other rows; if all values are tiny, scale matrix and data alike",
-        )
-    return total
-
-
-def _projection(
-    real: bool, positive: bool, exact: bool, mask: NDArray[np.bool_] | None, voxels: int
-) -> Projection:
-    if exact and not positive:
-        raise UsageError("exact says how images are made positive, but enforce_positive is off")
-    if mask is None:
-        return Projection(real or positive, positive, exact, slice(None))
-    if not (real or positive):
-        raise UsageError("a mask says which voxels are made real and positive, but both are off")
-    if mask.shape != (voxels,) or mask.dtype != np.bool_:
-        raise InputError(f"the mask has the shape {mask.shape}, expected a bool for each of {voxels} voxels")
-    return Projection(real or positive, positive, exact, np.flatnonzero(mask))
+    for _ in range(checked_iterations(iterations)):
+        run.sweep()
+        yield run.state

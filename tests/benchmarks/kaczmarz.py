@@ -162,8 +162,8 @@ def report(given, medians, images):
     written, single = images["row loop, as written"], images["blocked, 1 frame"][:, 0]
     gap = np.linalg.norm(single - written) / np.linalg.norm(written)
     print(
-        f"{given.rows} x {given.voxels} complex64, {given.sweeps} sweeps; {CORES} cores, {given.busy} kept busy;"
-        f" medians of {given.repeats} rounds; blocked differs from the row loop by {gap:.1e}"
+        f"{given.rows} x {given.voxels} complex64, {given.sweeps} sweeps; {CORES} cores, {given.busy} kept"
+        f" busy; medians of {given.repeats} rounds; blocked differs from the row loop by {gap:.1e}"
     )
     print("per frame and sweep              ms    cost in passes of      times faster than row loop")
     print("                                      largest       sum     as written        float32")

@@ -294,7 +294,7 @@ def test_limit_is_the_closed_form():
     close(kaczmarz(matrix, data, lambda_=0.1, iterations=500, **FREE), wanted)
 
 
-@pytest.mark.parametrize("frames", [1, 3, 16, 41])
+@pytest.mark.parametrize("frames", [1, 3, 16, 41, 120])
 def test_a_batch_is_its_frames_one_by_one(frames):
     matrix, data = random_problem(3, frames=frames)
     together = kaczmarz(matrix, data, lambda_=0.05, iterations=4, block=6)
