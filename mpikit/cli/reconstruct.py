@@ -40,11 +40,12 @@ Output = Annotated[
     ),
 ]
 MethodName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--method",
         "-m",
-        help="kaczmarz, cgls, fista, admm or tikhonov, with a system matrix; x-space or fbp, without.",
+        help="kaczmarz (if not said), cgls, fista, admm or tikhonov, with a system matrix; x-space or fbp.",
+        show_default=False,
         autocompletion=method_names,
     ),
 ]
@@ -98,7 +99,7 @@ def reconstruct(  # noqa: PLR0913
     *,
     system_matrix: SystemMatrix = None,
     output: Output = None,
-    method: MethodName = "kaczmarz",
+    method: MethodName = None,
     iterations: Iterations = None,
     lambda_: Lambda = None,
     min_frequency: MinFrequency = None,
@@ -134,7 +135,7 @@ def reconstruct(  # noqa: PLR0913
     from mpikit.reconstruct.files import reconstruct_file, rerun_file
 
     if list_options:
-        _list_options(method)
+        _list_options(method or "kaczmarz")
         return
     said = {
         "iterations": iterations,
@@ -148,11 +149,11 @@ def reconstruct(  # noqa: PLR0913
         "min_speed": min_speed,
     }
     options: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    _add_params(options, method, param or ())
+    _add_params(options, method or "kaczmarz", param or ())
     with listener("reconstruct", quiet=quiet) as tell:
         more: dict[str, Any] = {"output": output, "overwrite": force, "tell": tell}
         if rerun is not None:
-            _refuse_beside_rerun(options, average_frames, allow_mismatch)
+            _refuse_beside_rerun(options, method is not None, average_frames, allow_mismatch)
             places = [path for path in (source, system_matrix, *(background_file or ())) if path is not None]
             result = rerun_file(rerun, places=places, **more)
         elif source is None:
@@ -162,7 +163,7 @@ def reconstruct(  # noqa: PLR0913
                 source,
                 system_matrix=system_matrix,
                 background_files=background_file or (),
-                method=method,
+                method=method or "kaczmarz",
                 average_frames=average_frames,
                 allow_mismatch=allow_mismatch,
                 **more,
@@ -232,6 +233,7 @@ def _as_json(result: Result) -> dict[str, Any]:
         "peak": value,
         "lambda": result.figures.get("lambda"),
         "rows": result.figures.get("rows"),
+        "repeated": result.repeated,
     }
 
 

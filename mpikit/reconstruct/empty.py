@@ -67,8 +67,8 @@ class Empty:
 def empty_rows(of_object: Reader, external: Sequence[Reader], rows: Rows) -> Empty:
     """Read the empty frames: those of the file itself, or of empty measurements.
 
-    Of an empty measurement all frames count. Two of them come before the first and after the last frame of
-    the object.
+    Of an empty measurement the frames that are marked as background count, or all if none is. Two of them
+    come before the first and after the last frame of the object.
 
     Parameters
     ----------
@@ -91,12 +91,17 @@ def empty_rows(of_object: Reader, external: Sequence[Reader], rows: Rows) -> Emp
             f"{len(external)} empty measurements, expected one, or two for before and after",
             hint="leave some --background-file out",
         )
-    spectra = [reader.rows(rows, np.arange(reader.file.num_frames), "acquisition") for reader in external]
+    spectra = [reader.rows(rows, _empty_frames(reader), "acquisition") for reader in external]
     counts = [part.shape[1] for part in spectra]
     before = -np.arange(counts[0], 0, -1)
     after = file.num_frames + np.arange(counts[-1])
     index = before if len(external) == 1 else np.concatenate([before, after])
     return Empty(np.concatenate(spectra, axis=1), index, drifts=len(external) == 2)
+
+
+def _empty_frames(reader: Reader) -> Ints:
+    marked = np.flatnonzero(reader.file.is_background)
+    return marked if len(marked) else np.arange(reader.file.num_frames)
 
 
 def dictionary(spectra: Complex, size: int) -> Complex:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mdf
-from mpikit.errors import UsageError
+from mpikit.device import arrays_on
+from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, silent
 from mpikit.figures import save_choice, save_images
 from mpikit.files import check_output
@@ -17,7 +18,7 @@ from mpikit.provenance import HISTORY, append_history, run_record
 from mpikit.reconstruct.image import Images
 from mpikit.reconstruct.library import pick_calibration
 from mpikit.reconstruct.making import Made, by_matrix, field_free
-from mpikit.reconstruct.options import SystemMatrix, make_options
+from mpikit.reconstruct.options import METHODS, Kaczmarz, SystemMatrix, make_options
 from mpikit.reconstruct.outputs import suffix_of, write_images
 from mpikit.reconstruct.rerun import check_repeat, read_rerun, repeatable
 from mpikit.reconstruct.selection import Rows
@@ -45,6 +46,8 @@ class Result:
         Rows of the system matrix that were used.
     curve : Path or None
         Picture of the choice of λ.
+    repeated : bool or None
+        The images are those of the file that was repeated, bit for bit.
     """
 
     output: Path
@@ -54,6 +57,7 @@ class Result:
     figures: dict[str, Any]
     rows: Rows | None = None
     curve: Path | None = None
+    repeated: bool | None = None
 
 
 def reconstruct_file(
@@ -106,6 +110,7 @@ def reconstruct_file(
     chosen = make_options(method, options)
     _check_ending(output)
     _check_roles(chosen, method, system_matrix, background_files, allow_mismatch)
+    _check_together(chosen, background_files, average_frames)
     with ExitStack() as files:
         measurement = files.enter_context(mdf.open(source))
         if system_matrix is not None and system_matrix.is_dir():
@@ -114,7 +119,8 @@ def reconstruct_file(
         if system_matrix is not None:
             roles["system_matrix"] = [system_matrix]
         inputs = tuple(path for paths in roles.values() for path in paths)
-        output, picture = _outputs(source, output, inputs, overwrite)
+        curve = isinstance(chosen, SystemMatrix) and not isinstance(chosen.lambda_, float)
+        output, picture = _outputs(source, output, inputs, overwrite, curve=curve)
         empty = [files.enter_context(mdf.open(path)) for path in background_files]
         more: dict[str, Any] = {"average_frames": average_frames, "tell": tell}
         if isinstance(chosen, SystemMatrix):
@@ -137,8 +143,8 @@ def reconstruct_file(
     values, unit = made.images.shown
     frames = made.images.frames.tolist()
     save_images(picture, values, made.images.grid, unit=unit, frames=frames, overwrite=overwrite)
-    curve = _save_choice(picture, made, overwrite)
-    return Result(output, picture, method, made.images, made.figures, made.rows, curve)
+    drawn = _save_choice(picture, made, overwrite)
+    return Result(output, picture, method, made.images, made.figures, made.rows, drawn)
 
 
 def rerun_file(
@@ -168,6 +174,7 @@ def rerun_file(
         When an input is missing or another than it was.
     """
     found = read_rerun(made, places=places, tell=tell)
+    _check_known(found.options, made)
     matrix = found.inputs.get("system_matrix")
     result = reconstruct_file(
         found.source,
@@ -178,8 +185,8 @@ def rerun_file(
         tell=tell,
         **found.options,
     )
-    check_repeat(found, result.images, result.rows, tell=tell)
-    return result
+    same = check_repeat(found, result.images, result.rows, tell=tell)
+    return replace(result, repeated=same)
 
 
 def _check_roles(
@@ -204,6 +211,41 @@ def _check_roles(
         )
 
 
+def _check_known(options: Mapping[str, Any], made: Path) -> None:
+    """Refuse a history that no reconstruction wrote."""
+    method = options.get("method")
+    known = {"method", "average_frames", "allow_mismatch"}
+    known |= set(METHODS[method].model_fields) if method in METHODS else set()
+    strange = ", ".join(sorted(set(options) - known))
+    if strange or method not in METHODS:
+        raise InputError(
+            f"the history of {made.name} is that of no reconstruction: {strange or f'the method {method!r}'}",
+            hint="reconstruct anew without --rerun",
+        )
+
+
+def _check_together(options: Options, background_files: Sequence[Path], average_frames: bool) -> None:
+    """Refuse what would do nothing, and what cannot be done on this machine, before a file is read."""
+    if len(background_files) > 2:
+        raise UsageError(
+            f"{len(background_files)} empty measurements, expected one, or two for before and after",
+            hint="leave some --background-file out",
+        )
+    if not isinstance(options, SystemMatrix):
+        return
+    if background_files and options.background == "none":
+        raise UsageError(
+            "with --background none an empty measurement would do nothing", hint="leave one of them out"
+        )
+    if average_frames and options.frame_averages > 1:
+        raise UsageError(
+            "--average-frames averages all frames, so that frame_averages would do nothing",
+            hint="leave one of them out",
+        )
+    if isinstance(options, Kaczmarz) and options.device != "cpu":
+        arrays_on(options.device)
+
+
 def _check_ending(output: Path | None) -> None:
     if output is None:
         return
@@ -216,21 +258,25 @@ def _check_ending(output: Path | None) -> None:
 
 
 def _outputs(
-    source: Path, output: Path | None, inputs: tuple[Path, ...], overwrite: bool
+    source: Path, output: Path | None, inputs: tuple[Path, ...], overwrite: bool, *, curve: bool
 ) -> tuple[Path, Path]:
     """Return the file to write and its picture, if they may be written."""
     output = output or source.with_name(f"{source.stem}.reconstruction.mdf")
     stem = output.name[: -len(suffix_of(output, also=_MDF))]
     picture = output.with_name(f"{stem}.png")
-    for path in (output, picture):
+    for path in (output, picture, *([_curve(picture)] if curve else [])):
         check_output(path, inputs=inputs, overwrite=overwrite)
     return output, picture
+
+
+def _curve(picture: Path) -> Path:
+    return picture.with_name(f"{picture.stem}.lambda.png")
 
 
 def _save_choice(picture: Path, made: Made, overwrite: bool) -> Path | None:
     if made.choice is None:
         return None
-    path = picture.with_name(f"{picture.stem}.lambda.png")
+    path = _curve(picture)
     save_choice(path, made.choice, overwrite=overwrite)
     return path
 

@@ -176,7 +176,8 @@ def _without_chain(
             tell(Finding("transfer function", False, text))
         return signal
     function = np.asarray(receiver.transfer_function)
-    weak = np.abs(function) < _WEAK * np.abs(function).max(axis=-1, keepdims=True)
+    size = np.where(np.isfinite(function), np.abs(function), 0)
+    weak = size < _WEAK * size.max(axis=-1, keepdims=True)
     inverse, _ = inverse_transfer_function(function, receiver.induction_factor if plan.induction else None)
     inverse[weak] = 0
     spectra = np.fft.rfft(signal, axis=-1) * inverse

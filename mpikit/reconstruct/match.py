@@ -11,6 +11,8 @@ from mdf import File
 from mpikit.errors import InputError
 from mpikit.events import Event, Warned
 
+PHASE = 0.1  # rad, of a drive field
+OFFSET = 2e-4  # T, of the focus field: a fifth of a millimetre at 1 T/m
 TOLERANCE = 0.02  # of drive-field amplitudes and of the gradient: what a calibrated scanner reproduces
 
 
@@ -75,6 +77,7 @@ def differences(measurement: File, calibration: File) -> list[str]:
     ):
         if not _close(values, tolerance):
             found.append(f"{name} {_text(values[0])}, {_text(values[1])} {unit}")
+    found += _fields_that_differ(files)
     for name, words in (
         ("receive channels", [file.num_channels for file in files]),
         ("unit", [file.acquisition.receiver.unit for file in files]),
@@ -84,6 +87,32 @@ def differences(measurement: File, calibration: File) -> list[str]:
     return found
 
 
+def _fields_that_differ(files: tuple[File, File]) -> list[str]:
+    """Waveforms, phases and offset fields that are not alike; what only one file says is not compared."""
+    found = []
+    one, other = (_active(file) for file in files)
+    if one[0].shape == other[0].shape:
+        if np.any(one[0] != other[0]):
+            found.append(f"waveforms {' '.join(one[0])}, {' '.join(other[0])}")
+        turned = np.abs(np.angle(np.exp(1j * (one[1] - other[1]))))
+        if np.any(turned > PHASE):
+            found.append(f"drive phases {_text(one[1])}, {_text(other[1])} rad")
+    offsets = [file.acquisition.offset_field for file in files]
+    if offsets[0] is not None and offsets[1] is not None:
+        first, second = (offset.reshape(-1, offset.shape[-1])[0] for offset in offsets)
+        if first.shape == second.shape and np.any(np.abs(first - second) > OFFSET):
+            found.append(f"offset fields {_text(1e3 * first)}, {_text(1e3 * second)} mT")
+    return found
+
+
+def _active(file: File) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+    """Waveforms and phases of the active components, in the order of channels."""
+    field = file.acquisition.drivefield
+    active = np.mean(field.strength, axis=0) > 0
+    waveforms = np.broadcast_to(field.waveform, active.shape)
+    return waveforms[active].astype(str), field.phase[0][active]
+
+
 def check_external(empty: File, measurement: File) -> None:
     """Refuse an empty measurement of another receiver than the measurement's.
 
@@ -91,23 +120,22 @@ def check_external(empty: File, measurement: File) -> None:
     ------
     InputError
     """
-    if empty.measurement is None:
+    name = f"the empty measurement {empty.path.name}"
+    if empty.measurement is None or empty.is_calibration:
         raise InputError(
-            f"{empty.path.name} holds no measured signal, expected an empty measurement",
-            hint="name a measurement without object with --background-file",
+            f"{name} is no measurement", hint="name a measurement without object with --background-file"
         )
-    for name, found, wanted in (
-        ("samples in a period", empty.num_samples, measurement.num_samples),
-        ("receive channels", empty.num_channels, measurement.num_channels),
-        ("Hz sampling rate", empty.sampling_rate, measurement.sampling_rate),
-        ("unit", empty.acquisition.receiver.unit, measurement.acquisition.receiver.unit),
-    ):
-        if found != wanted:
-            raise InputError(
-                f"the empty measurement {empty.path.name} does not match {measurement.path.name}: "
-                f"{name} {found}, {wanted}",
-                hint="name an empty measurement of the same sequence with --background-file",
-            )
+    if empty.value("/measurement/isBackgroundCorrected"):
+        raise InputError(f"the background was subtracted from {name}, which was all that it held")
+    found = differences(measurement, empty)
+    if measurement.num_samples != empty.num_samples:
+        found.append(f"samples in a period {measurement.num_samples}, {empty.num_samples}")
+    if found:
+        raise InputError(
+            f"{measurement.path.name} and {empty.path.name} do not match (measurement, empty measurement): "
+            f"{'; '.join(found)}",
+            hint="name an empty measurement of the same sequence with --background-file",
+        )
 
 
 def check_patches(file: File) -> None:

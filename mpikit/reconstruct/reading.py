@@ -95,9 +95,8 @@ class Reader:
 
     def _grid_rows(self, rows: Rows, voxels: Ints) -> NDArray[Any]:
         """Read the selected rows of a calibration and no others, shape (M, n)."""
-        place = np.zeros(int(self.lines.max()) + 1, np.int64)
-        place[self.lines] = np.arange(len(self.lines))
-        index = np.stack([np.zeros(len(rows), np.int64), rows.channels, place[rows.lines]], axis=1)
+        places = rows.places(self.lines)
+        index = np.stack([np.zeros(len(rows), np.int64), rows.channels, places], axis=1)
         calibration = self.file.system_matrix
         assert calibration is not None  # noqa: S101 - only a calibration has a grid
         values = calibration.rows(index, voxels, "grid")

@@ -59,9 +59,27 @@ class Rows:
         -------
         shape (M, n)
         """
-        place = np.zeros(int(lines.max()) + 1, np.int64)
+        return spectra[:, self.channels, self.places(lines)].T
+
+    def places(self, lines: Ints) -> Ints:
+        """Return where each row stands among stored components.
+
+        Parameters
+        ----------
+        lines : shape (stored K,)
+            Place of each stored component on the full frequency axis.
+
+        Raises
+        ------
+        ValueError
+            When a row is not stored.
+        """
+        place = np.full(max(int(lines.max()), int(self.lines.max(initial=0))) + 1, -1)
         place[lines] = np.arange(len(lines))
-        return spectra[:, self.channels, place[self.lines]].T
+        found = place[self.lines]
+        if np.any(found < 0):
+            raise ValueError(f"{np.count_nonzero(found < 0)} rows are not stored")
+        return found
 
 
 @dataclass(frozen=True)

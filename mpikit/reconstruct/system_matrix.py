@@ -109,7 +109,7 @@ def read_system(
         )
     readers = _readers((measurement, calibration, *empty), options, allow_mismatch, tell)
     of_object, of_matrix, of_empty = readers[0], readers[1], readers[2:]
-    rows = _rows(of_object, of_matrix, options, tell)
+    rows = _rows(readers, options, tell)
     corrected = _plan(measurement, calibration, empty, options, allow_mismatch, tell)
     nothing = empty_rows(of_object, of_empty, rows)
     matrix = _matrix(of_matrix, rows, grid, options, corrected="system matrix" in corrected, tell=tell)
@@ -149,7 +149,7 @@ def _matrix(
         rows,
         voxels,
         empty=empty,
-        background_at=of_matrix.file.frame_index("foreground"),
+        background_at=of_matrix.file.frame_index("foreground", "grid"),
         interpolated=options.background == "interpolated",
     )
     size = 8.0 * len(rows) * len(voxels)
@@ -256,13 +256,14 @@ def _grid(calibration: File) -> Grid:
     return grid
 
 
-def _rows(of_object: Reader, of_matrix: Reader, options: SystemMatrix, tell: Callable[[Event], None]) -> Rows:
+def _rows(readers: Sequence[Reader], options: SystemMatrix, tell: Callable[[Event], None]) -> Rows:
+    of_object, of_matrix = readers[:2]
     measurement, calibration = of_object.file, of_matrix.file
     channels = min(measurement.num_channels, calibration.num_channels)
     frequencies = of_object.frequencies
     snr = None
     if options.snr_threshold > 0 or options.best is not None or options.row_order == "snr":
-        snr = _snr(calibration, channels, len(frequencies), tell)
+        snr = _snr(calibration, channels, options, tell)
     orders = None
     if options.max_mixing_order is not None:
         orders = mixing_table(
@@ -270,9 +271,9 @@ def _rows(of_object: Reader, of_matrix: Reader, options: SystemMatrix, tell: Cal
             samples=measurement.num_samples,
             sampling_rate=measurement.sampling_rate,
         ).orders
-    zeros = [reader.zeros[:channels] for reader in (of_object, of_matrix) if reader.zeros is not None]
+    zeros = [reader.zeros[:channels] for reader in readers if reader.zeros is not None]
     rows = select_rows(
-        of_object.stored & of_matrix.stored,
+        np.all([reader.stored for reader in readers], axis=0),
         frequencies,
         channels=channels,
         emptied=_emptied(measurement, channels, len(frequencies)),
@@ -299,23 +300,33 @@ def _emptied(measurement: File, channels: int, lines: int) -> NDArray[np.bool_] 
     return said[:channels] != 0 if said.ndim == 2 and said.shape[1] == lines else None
 
 
-def _snr(calibration: File, channels: int, lines: int, tell: Callable[[Event], None]) -> Floats | None:
+def _snr(
+    calibration: File, channels: int, options: SystemMatrix, tell: Callable[[Event], None]
+) -> Floats | None:
     """SNR of the first period on the full frequency axis, shape (C, K); computed when the file has none."""
     stored = calibration.value("/calibration/snr")
     if stored is None:
-        stored = _computed_snr(calibration)
+        stored = _computed_snr(calibration, _room(options))
         text = "stores no SNR, it is computed from its background frames"
         if stored is None:
-            text = "stores no SNR, and has no background frames to compute it from: no row is left out for it"
+            text = (
+                "stores no SNR, and it cannot be computed (background frames with noise, 20 lines and memory "
+                "are needed): no row is left out for it; mpikit convert computes it in parts"
+            )
         tell(Warned(f"{calibration.path.name} {text}"))
     if stored is None:
         return None
-    snr = np.zeros((channels, lines))
+    snr = np.zeros((channels, calibration.num_samples // 2 + 1))
     snr[:, Reader(calibration).lines] = stored[0, :channels]
     return snr
 
 
-def _computed_snr(calibration: File) -> Floats | None:
+def _computed_snr(calibration: File, room: float) -> Floats | None:
+    if (
+        8.0 * np.prod(calibration.frequencies.shape) * calibration.num_frames * calibration.num_channels
+        > room
+    ):
+        return None
     if int(np.sum(calibration.is_background)) < 2 or len(calibration.frequencies) < mdf.snr.STRONGEST:
         return None
     foreground = calibration.read_signal("foreground", domain="frequency")
@@ -345,7 +356,8 @@ def _weights(
 ) -> Floats | None:
     if set(options.weighting) == {"none"}:
         return None
-    noisy = empty_rows(of_matrix, (), rows) if np.any(of_matrix.file.is_background) else nothing
+    own = int(np.sum(of_matrix.file.is_background)) > 1
+    noisy = empty_rows(of_matrix, (), rows) if own else nothing
     background = noisy.spectra.T if "whitening" in options.weighting else None
     return row_weights(
         options.weighting,

@@ -59,6 +59,7 @@ def test_json_has_stable_keys(pair, tmp_path):
         "peak",
         "lambda",
         "rows",
+        "repeated",
     }
     assert found["peak_mm"] in ([-6, -6, 0], [6, 6, 0])
     assert found["lambda"]["relative"] == 0.01

@@ -7,9 +7,17 @@ import pytest
 
 import mdf
 from mpikit.errors import InputError, UsageError
-from mpikit.events import Finding, Warned
-from mpikit.reconstruct import reconstruct_file
+from mpikit.events import Finding, Warned, silent
+from mpikit.reconstruct import Kaczmarz, read_system, reconstruct_file
 from mpikit.reconstruct.files import rerun_file
+from mpikit.simulate import (
+    Subject,
+    preset,
+    requested,
+    simulate_calibration_file,
+    simulate_file,
+    system_matrix,
+)
 
 ALL = {"min_frequency": 0.0, "snr_threshold": 0.0}
 MATRIX_METHODS = {
@@ -249,3 +257,81 @@ def test_what_needs_the_whole_matrix_says_so(pair, options, words):
     with pytest.raises(UsageError, match=words) as caught:
         reconstruct_file(pair.measurement(), system_matrix=pair.calibration(), **options)
     assert "fewer rows" in caught.value.hint
+
+
+def test_a_drifting_background_of_a_meandering_calibration(tmp_path):
+    """Each place loses the background of its own time, although the columns are in grid order."""
+    scanner = preset("openmpi-2d")
+    path = tmp_path / "sm.mdf"
+    grid = scanner.calibration.grid((7, 6))
+    noise = ["background:amplitude=1e-6,drift=0.9,drift_frames=8", "gaussian:sigma=1e-11"]
+    simulate_calibration_file(scanner, path, grid=grid, noise=noise)
+    phantom, frames = requested(scanner, Subject(phantom="smile", frames=2))
+    simulate_file(scanner, tmp_path / "scan.mdf", phantom=phantom, frames=frames, background_frames=2)
+    clean = np.fft.rfft(system_matrix(scanner, grid, concentration=0.1)[:, 0], axis=-1)
+    errors = {}
+    for mode in ("static", "interpolated"):
+        options = Kaczmarz(background=mode, min_frequency=0, snr_threshold=0)
+        with mdf.open(tmp_path / "scan.mdf") as scan, mdf.open(path) as calibration:
+            system = read_system(scan, calibration, options, tell=silent)
+        wanted = clean[:, system.rows.channels, system.rows.lines].T
+        errors[mode] = np.linalg.norm(system.matrix - wanted)
+    assert errors["interpolated"] < 0.4 * errors["static"]
+
+
+def test_an_empty_measurement_that_is_none_or_of_another_sequence(pair):
+    source, system = pair.measurement(), pair.calibration()
+    corrected = pair.measurement("c.mdf", **{"/measurement/isBackgroundCorrected": True})
+    turned = pair.measurement("t.mdf", **{"/acquisition/drivefield/phase": np.zeros((1, 2, 1))})
+    for path, words in (
+        (system, "is no measurement"),
+        (corrected, "was all that it held"),
+        (turned, "drive phases"),
+    ):
+        with pytest.raises(InputError, match=words):
+            reconstruct_file(source, system_matrix=system, background_files=[path], **ALL)
+    with pytest.raises(UsageError, match="3 empty measurements"):
+        reconstruct_file(source, system_matrix=system, background_files=[source] * 3, **ALL)
+
+
+def test_only_the_empty_frames_of_an_empty_measurement_count(pair):
+    """A file with an object in some frames is the background of another by its marked frames alone."""
+    path = drifting(pair, "object.mdf", 0.0, background=False)
+    found = images_of(pair, measurement=path, background_files=[pair.measurement("with-object.mdf")])
+    np.testing.assert_allclose(found, pair.images, atol=5e-3)
+
+
+def test_lines_that_the_empty_measurement_does_not_store_are_left_out(pair):
+    lines = np.arange(4, 25)
+    empty = np.repeat(pair.empty[None], 2, axis=0)[..., lines][:, None].astype(np.complex64)
+    path = drifting(pair, "object.mdf", 0.0, background=False)
+    with mdf.open(path) as file:
+        contents = {k: v for k, v in file.contents().items() if k not in {"/version", "/uuid", "/time"}}
+    contents |= {
+        "/acquisition/numFrames": 2,
+        "/measurement/isBackgroundFrame": np.ones(2, bool),
+        "/measurement/isFourierTransformed": True,
+        "/measurement/isFrequencySelection": True,
+        "/measurement/frequencySelection": lines + 1,
+    }
+    mdf.write(pair.folder / "empty.mdf", contents, empty)
+    events = []
+    found = images_of(
+        pair, tell=events, measurement=path, background_files=[pair.folder / "empty.mdf"], iterations=300
+    )
+    rows = next(event for event in events if isinstance(event, Finding) and event.name == "rows")
+    assert rows.value == 2 * len(lines)
+    np.testing.assert_allclose(found, pair.images, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"average_frames": True, "frame_averages": 2}, "frame_averages would do nothing"),
+        ({"background": "none", "background_files": ["x.mdf"]}, "would do nothing"),
+        ({"background": "dictionary", "lambda_": "gcv"}, "give a number"),
+    ],
+)
+def test_options_that_would_do_nothing_together(pair, options, words):
+    with pytest.raises(UsageError, match=words):
+        reconstruct_file(pair.measurement(), system_matrix=pair.calibration(), **ALL, **options)
