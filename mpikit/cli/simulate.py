@@ -9,6 +9,7 @@ import typer
 
 from mpikit.cli.sizes import read_extent, read_place, read_size
 from mpikit.errors import UsageError
+from mpikit.events import Finding
 from mpikit.files import check_output
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ NoiseSpecs = Annotated[
     list[str] | None,
     _option(
         "Noise to add, for instance gaussian:snr_db=15; may be given again, 'none' is none. If not said, a "
-        "scan has that of its preset (mostly none) and a calibration gaussian:level=channel,snr_db=40."
+        "scan has that of its preset (openmpi: none) and a calibration gaussian:level=channel,snr_db=40."
     ),
 ]
 Params = Annotated[
@@ -165,6 +166,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it 
             seed=seed, overwrite=force, workers=workers, scheduler=scheduler, dry_run=dry_run, tell=tell
         )
         specs = chosen.noise if noise is None else [spec for spec in noise if spec != "none"]
+        if noise is None and specs and not calibration:
+            text = f"noise of the preset: {' + '.join(specs)}; --noise takes another, or none"
+            tell(Finding("noise", list(specs), text))
         if several:
             made = _parts(chosen, output, None if noise is None else specs, how)
         elif calibration:

@@ -73,6 +73,8 @@ def test_digits_of_a_file(folder):
     with mdf.open("x.mdf") as file:
         assert (file.num_frames, file.num_periods, file.num_channels, file.num_samples) == (2, 2, 1, 9900)
         assert len(set(file.user_value("/_mpikit/sources").tolist())) == 2
+        periods = file.read_signal("foreground", domain="time")
+    assert not np.array_equal(periods[:, 0], periods[:, 1])  # with the noise of the preset
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mpikit.errors import InputError, UsageError
+from mpikit.plugins import parse_noise
 from mpikit.simulate.presets import preset, preset_names, preset_table, preset_text
 
 NAMES = ["dahms2026", "openmpi-1d", "openmpi-2d", "openmpi-3d", "peng2023", "peng2023-openmpi"]
@@ -351,3 +352,11 @@ def test_an_empty_file_lacks_everything(tmp_path):
     path.write_text("")
     with pytest.raises(UsageError, match="'name' is missing"):
         preset(str(path))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_noise_of_a_preset_is_noise(name):
+    chosen = preset(name)
+    for spec in chosen.noise:
+        parse_noise(spec)
+    assert bool(chosen.noise) == (not name.startswith("openmpi"))
