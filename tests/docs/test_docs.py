@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.py"))
 COMMANDS = (
     "pip install -c constraints.txt . && mpikit demo",
-    "pip install -c constraints.txt -e '.[test]' && pytest",
+    "pip install -c constraints.txt -e '.[test]' && pytest -n auto",
 )
 
 
