@@ -24,6 +24,12 @@ class Arrays(Protocol):
     def get(self, values: Any, /) -> NDArray[Any]:
         """Return an array of the library as a NumPy array, without a copy where that can be."""
 
+    def take(self, values: Any, places: slice | NDArray[np.intp], /) -> Any:
+        """Return places of the last axis, row-major: the values themselves for all places."""
+
+    def lower_gram(self, values: Any, /) -> Any:
+        """Return ``a a^H`` of row-major values a; above the diagonal it may hold anything finite."""
+
     def energy(self, values: Any, /) -> Any:
         """Sum of the squared magnitudes of contiguous values, a number that may still be on the device."""
 
@@ -40,6 +46,21 @@ class NumPyArrays:
     def get(self, values: NDArray[Any], /) -> NDArray[Any]:
         """Return the values themselves."""
         return values
+
+    def take(self, values: NDArray[Any], places: slice | NDArray[np.intp], /) -> Any:
+        """Return places of the last axis, row-major."""
+        if isinstance(places, slice):
+            return values if places == slice(None) else values[..., places].copy()
+        return values.take(places, axis=-1)
+
+    def lower_gram(self, values: NDArray[Any], /) -> NDArray[Any]:
+        """Return the lower triangle of ``a a^H``, with zeros above: half the work of the product."""
+        from scipy.linalg import blas
+
+        # In Fortran's order: the transposed array as it is, and the upper triangle of the conjugate.
+        products = blas.cherk if values.dtype == np.complex64 else blas.zherk
+        upper: NDArray[Any] = products(1, values.T, trans=2)
+        return upper.T
 
     def energy(self, values: NDArray[Any], /) -> Any:
         """Sum of the squared magnitudes."""
@@ -71,6 +92,16 @@ class TorchArrays:
         """Return a tensor as an array of the host."""
         found: NDArray[Any] = values.resolve_conj().cpu().numpy()
         return found
+
+    def take(self, values: Any, places: slice | NDArray[np.intp], /) -> Any:
+        """Return places of the last axis, row-major."""
+        if isinstance(places, slice) and places == slice(None):
+            return values
+        return values[..., places].contiguous()
+
+    def lower_gram(self, values: Any, /) -> Any:
+        """Return ``a a^H``."""
+        return values @ values.mH
 
     def energy(self, values: Any, /) -> Any:
         """Sum of the squared magnitudes, a tensor without axes."""

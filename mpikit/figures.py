@@ -28,29 +28,40 @@ if TYPE_CHECKING:
 Values = NDArray[Any]
 
 MOST_PANELS = 9
+MOST_IN_ROW = 4
 PANEL = 2.6  # inches
 DOTS = 100  # per inch
 COLOURS = "viridis"
 
 
 def save_images(
-    path: Path, images: Values, grid: Grid, *, unit: str, frames: Sequence[int] = (), overwrite: bool = False
+    path: Path,
+    images: Values,
+    grid: Grid,
+    *,
+    unit: str,
+    frames: Sequence[int] = (),
+    tracers: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> None:
     """Write a picture of some images: one panel each, up to nine that are chosen evenly.
 
     A plane is shown as it is, a volume as its maximum-intensity projections along z, y and x, a line as a
-    curve. Axes are in mm with x to the right and y up; voxel faces end the axes.
+    curve. Axes are in mm with x to the right and y up; voxel faces end the axes. Several tracers have a row
+    each (of volumes one for each image), with up to four images and one colour scale.
 
     Parameters
     ----------
     path : Path
         PNG file.
-    images : shape (Q, z, y, x), ``unit``
+    images : shape (Q, z, y, x), or (Q, S, z, y, x) of several tracers, ``unit``
     grid : mdf.Grid
     unit : str
         Written at the colour bar.
     frames : sequence of int
         Number of the frame of each image, for the titles.
+    tracers : sequence of S str
+        Names of several tracers, for the titles.
     overwrite : bool
 
     Raises
@@ -58,10 +69,13 @@ def save_images(
     InputError
         When the file exists already or cannot be written.
     """
-    chosen = _evenly(len(images))
-    titles = [f"frame {frames[index]}" if len(frames) else "" for index in chosen]
-    columns = _columns(len(chosen), grid)
-    _save(path, _draw([images[index] for index in chosen], grid, titles, unit, columns), overwrite)
+    chosen = _evenly(len(images), MOST_IN_ROW if tracers else MOST_PANELS)
+    channels = [images[:, index] for index in range(len(tracers))] if tracers else [images]
+    times = [f"frame {frames[index]}" if len(frames) else "" for index in chosen]
+    titles = ["\n".join(filter(None, (name, time))) for name in tracers or [""] for time in times]
+    columns = len(chosen) if tracers and len(views_of(grid)) == 1 else _columns(len(chosen), grid)
+    panels = [channel[index] for channel in channels for index in chosen]
+    save_figure(path, _draw(panels, grid, titles, unit, columns), overwrite)
 
 
 def side_by_side(
@@ -92,14 +106,14 @@ def side_by_side(
     InputError
         When the file exists already or cannot be written.
     """
-    _save(path, _draw(images, grid, titles, unit, columns=len(images)), overwrite)
+    save_figure(path, _draw(images, grid, titles, unit, columns=len(images)), overwrite)
 
 
-def _evenly(count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_PANELS)).round().astype(np.int64))
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _views(grid: Grid) -> list[tuple[int, int]]:
+def views_of(grid: Grid) -> list[tuple[int, int]]:
     """Axes (right, up) of the projections of one image; for a line, its axis twice."""
     long = [axis for axis in range(3) if grid.size[axis] > 1]
     if len(long) <= 1:
@@ -110,13 +124,13 @@ def _views(grid: Grid) -> list[tuple[int, int]]:
 
 def _columns(images: int, grid: Grid) -> int:
     """Images in a row: of volumes one, as each has three projections."""
-    return 1 if len(_views(grid)) == 3 else int(np.ceil(np.sqrt(images)))
+    return 1 if len(views_of(grid)) == 3 else int(np.ceil(np.sqrt(images)))
 
 
 def _draw(images: Sequence[Values], grid: Grid, titles: Sequence[str], unit: str, columns: int) -> Figure:
     from matplotlib.figure import Figure
 
-    views = _views(grid)
+    views = views_of(grid)
     rows = -(-len(images) // columns)
     width = columns * len(views)
     figure = Figure(figsize=(PANEL * width + 0.8, PANEL * rows + 0.3), dpi=DOTS, layout="constrained")
@@ -128,7 +142,7 @@ def _draw(images: Sequence[Values], grid: Grid, titles: Sequence[str], unit: str
     drawn = None
     for panel, image, title in zip(panels, images, titles, strict=False):
         for each, view in zip(panel, views, strict=True):
-            drawn = _draw_view(each, image, grid, view, limits, unit)
+            drawn = draw_view(each, image, grid, view, limits, unit)
         words = (title, "maximum projections") if len(views) == 3 else (title,)
         panel[0].set_title(", ".join(word for word in words if word), fontsize="medium")
     for panel in panels[len(images) :]:
@@ -139,9 +153,10 @@ def _draw(images: Sequence[Values], grid: Grid, titles: Sequence[str], unit: str
     return figure
 
 
-def _draw_view(
+def draw_view(
     axes: Axes, image: Values, grid: Grid, view: tuple[int, int], limits: tuple[float, float], unit: str
 ) -> Any:
+    """Draw the maximum projection of an image (z, y, x) onto two axes, or a line; return what has colours."""
     right, up = view
     extent = grid.extent_mm
     axes.set_xlabel(f"{'xyz'[right]} / mm")
@@ -167,7 +182,8 @@ def _draw_view(
     )
 
 
-def _save(path: Path, figure: Figure, overwrite: bool) -> None:
+def save_figure(path: Path, figure: Figure, overwrite: bool) -> None:
+    """Write a figure as a PNG file that is complete or absent."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
@@ -193,7 +209,7 @@ def save_noise(path: Path, report: NoiseReport, *, overwrite: bool = False) -> N
     InputError
         When the file exists already or cannot be written.
     """
-    _save(path, _draw_noise(report), overwrite)
+    save_figure(path, _draw_noise(report), overwrite)
 
 
 def _draw_noise(report: NoiseReport) -> Figure:
@@ -293,7 +309,7 @@ def save_choice(path: Path, choice: Choice, *, overwrite: bool = False) -> None:
     InputError
         When the file exists already or cannot be written.
     """
-    _save(path, _draw_choice(choice), overwrite)
+    save_figure(path, _draw_choice(choice), overwrite)
 
 
 def _draw_choice(choice: Choice) -> Figure:

@@ -6,6 +6,7 @@ help of an option; everything here is read from it.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ _WORDS = {
     str: "text",
     types.NoneType: "none",
 }
+_SIZE = re.compile(r"[\d.]+(x[\d.]+)+", re.IGNORECASE)  # 19x19x9, as a size is written elsewhere
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -169,7 +171,8 @@ def _read(text: str, annotation: Any) -> Any:
         if text in choices:
             return choices[text]
         if get_origin(kind) in (tuple, list):
-            return [_read(piece.strip(), get_args(kind)[0]) for piece in text.split(",") if piece.strip()]
+            pieces = text.lower().split("x") if _SIZE.fullmatch(text) else text.split(",")
+            return [_read(piece.strip(), get_args(kind)[0]) for piece in pieces if piece.strip()]
     return text
 
 

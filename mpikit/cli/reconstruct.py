@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mpikit.cli.sizes import read_extent, read_size
-from mpikit.errors import UsageError
+from mpikit.errors import NumericalError, UsageError
 
 if TYPE_CHECKING:
     from mpikit.reconstruct import Result
+    from mpikit.reconstruct.many import Outcome
+
+SOME_FAILED = 6
 
 
 def method_names(incomplete: str) -> list[str]:
@@ -28,13 +31,18 @@ def _option(help_text: str, *names: str, **more: Any) -> Any:
 
 
 SystemMatrix = Annotated[
-    Path | None,
-    _option("Calibration file, or a folder of them: the matching one is taken.", "--system-matrix"),
+    list[Path] | None,
+    _option(
+        "Calibration file, or a folder of them: the matching one is taken; given several times, one for each "
+        "tracer or patch.",
+        "--system-matrix",
+    ),
 ]
 Output = Annotated[
     Path | None,
     _option(
-        "File to write: .mdf, .nii.gz, .npz or .gif [default: SOURCE-stem.reconstruction.mdf].",
+        "File to write: .mdf, .nii.gz, .npz or .gif [default: SOURCE-stem.reconstruction.mdf]; of several "
+        "files, the folder for theirs.",
         "--output",
         "-o",
     ),
@@ -71,12 +79,38 @@ BackgroundFiles = Annotated[
         "Empty measurement; given twice, one before and one after, with linear drift.", "--background-file"
     ),
 ]
-Grid = Annotated[str | None, _option("x-space: voxels along x, y, z, for instance 32x32.")]
+Grid = Annotated[
+    str | None,
+    _option(
+        "Voxels along x, y, z, for instance 32x32; those of a system matrix are interpolated (as calibrated; "
+        "x-space: by the trajectory)."
+    ),
+]
 FieldOfView = Annotated[
-    str | None, _option("x-space: extent along x, y, z in mm, for instance 30x30.", "--fov")
+    str | None,
+    _option(
+        "Extent along x, y, z in mm, for instance 30x30; without --grid a system matrix is cropped to it. "
+        "Its centre, in m: -p center=0.002,0,0.",
+        "--fov",
+    ),
 ]
 MinSpeed = Annotated[
     float | None, _option("x-space: leave out samples slower than this share of the highest speed (0.1).")
+]
+Uncertainty = Annotated[
+    bool,
+    typer.Option(
+        "--uncertainty",
+        help="Also the standard deviation of each voxel, from background frames or by resampling frames.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    _option(
+        "Keep the selected rows of the system matrix as 16-bit integers in this file, or in a folder of such "
+        "files, and read them from there next time.",
+        "--cache",
+    ),
 ]
 Params = Annotated[
     list[str] | None,
@@ -90,11 +124,18 @@ RerunOf = Annotated[
         "--rerun",
     ),
 ]
+Workers = Annotated[int | None, _option("Processes on this machine, through Dask.")]
+Scheduler = Annotated[str | None, _option("Dask scheduler whose workers are used, as tcp://host:8786.")]
 
 
 def reconstruct(  # noqa: PLR0913
-    source: Annotated[
-        Path | None, typer.Argument(help="MDF file, measured or denoised.", show_default=False)
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="MDF files, measured or denoised, or folders of them.",
+            show_default=False,
+        ),
     ] = None,
     *,
     system_matrix: SystemMatrix = None,
@@ -110,6 +151,8 @@ def reconstruct(  # noqa: PLR0913
     grid: Grid = None,
     fov: FieldOfView = None,
     min_speed: MinSpeed = None,
+    uncertainty: Uncertainty = False,
+    cache: Cache = None,
     param: Params = None,
     list_options: Annotated[
         bool, typer.Option("--list-options", help="List the options of the method, and do nothing.")
@@ -121,6 +164,8 @@ def reconstruct(  # noqa: PLR0913
         bool, typer.Option("--allow-mismatch", help="Go on with a system matrix that does not match.")
     ] = False,
     rerun: RerunOf = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -130,10 +175,14 @@ def reconstruct(  # noqa: PLR0913
     mpikit reconstruct scan.mdf --system-matrix sm.mdf --iterations 5 --lambda 0.8
 
     mpikit reconstruct scan.mdf --system-matrix sm.mdf --method fista -p prior=tv -p mu=0.01
+
+    mpikit reconstruct scans/ --system-matrix sm.mdf -o images/ --workers 4
     """
     from mpikit.cli.console import listener, show_json
     from mpikit.reconstruct.files import reconstruct_file, rerun_file
+    from mpikit.reconstruct.many import reconstruct_files
 
+    sources, outcomes = sources or [], None
     if list_options:
         _list_options(method or "kaczmarz")
         return
@@ -147,32 +196,47 @@ def reconstruct(  # noqa: PLR0913
         "grid": read_size("--grid", grid) or None,
         "field_of_view": read_extent("--fov", fov) or None,
         "min_speed": min_speed,
+        "uncertainty": "auto" if uncertainty else None,
+        "cache": cache,
     }
     options: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     _add_params(options, method or "kaczmarz", param or ())
     with listener("reconstruct", quiet=quiet) as tell:
         more: dict[str, Any] = {"output": output, "overwrite": force, "tell": tell}
+        more |= {"workers": workers, "scheduler": scheduler}
         if rerun is not None:
+            more["cache"] = options.pop("cache", None)
             _refuse_beside_rerun(options, method is not None, average_frames, allow_mismatch)
-            places = [path for path in (source, system_matrix, *(background_file or ())) if path is not None]
+            places = [*sources, *(system_matrix or ()), *(background_file or ())]
             result = rerun_file(rerun, places=places, **more)
-        elif source is None:
+        elif not sources:
             raise UsageError("no file is named", hint="mpikit reconstruct scan.mdf --system-matrix sm.mdf")
         else:
-            result = reconstruct_file(
-                source,
-                system_matrix=system_matrix,
-                background_files=background_file or (),
-                method=method or "kaczmarz",
-                average_frames=average_frames,
-                allow_mismatch=allow_mismatch,
-                **more,
-                **options,
-            )
+            more |= {
+                "system_matrix": system_matrix,
+                "background_files": background_file or (),
+                "method": method or "kaczmarz",
+                "average_frames": average_frames,
+                "allow_mismatch": allow_mismatch,
+            }
+            if len(sources) > 1 or sources[0].is_dir():
+                outcomes = reconstruct_files(sources, keep=_as_json, **more, **options)
+            else:
+                more["output"] = _in_folder(output, sources[0])
+                result = reconstruct_file(sources[0], **more, **options)
+    if outcomes is not None:
+        _finish_several(outcomes, json=json, quiet=quiet)
+        return
     if json:
         show_json(_as_json(result))
     elif not quiet:
         _report(result)
+    if result.repeated is False:
+        raise NumericalError(
+            f"{rerun} is not repeated: the images of {result.output} are others",
+            hint="both files are kept: compare them, and look at the warnings; other versions, another "
+            "machine or another number of threads change the last bits",
+        )
 
 
 def _number_or_word(text: str | None) -> float | str | None:
@@ -189,7 +253,8 @@ def _add_params(options: dict[str, Any], method: str, pairs: Sequence[str]) -> N
     from mpikit.options import read_pairs
     from mpikit.reconstruct.options import options_class
 
-    for name, value in read_pairs(method, options_class(method), pairs).items():
+    named = [f"field_of_view{pair[3:]}" if pair.startswith("fov=") else pair for pair in pairs]
+    for name, value in read_pairs(method, options_class(method), named).items():
         if name in options:
             raise UsageError(f"the option {name.rstrip('_')!r} is said twice", hint="leave the -p out")
         options[name] = value
@@ -231,26 +296,88 @@ def _as_json(result: Result) -> dict[str, Any]:
         "mol_per_litre": result.images.concentration,
         "peak_mm": [round(1e3 * float(coordinate), 6) for coordinate in position],
         "peak": value,
+        "tracers": _tracers_as_json(result),
         "lambda": result.figures.get("lambda"),
         "rows": result.figures.get("rows"),
         "repeated": result.repeated,
+        "uncertainty": result.figures.get("uncertainty"),
+        "uncertainty_picture": None if result.deviation_picture is None else str(result.deviation_picture),
     }
+
+
+def _tracers_as_json(result: Result) -> list[dict[str, Any]]:
+    """Peak of each of several tracers."""
+    found = []
+    for name, images in zip(result.images.tracers, result.images.each(), strict=False):
+        position, value = images.peak()
+        peak_mm = [round(1e3 * float(coordinate), 6) for coordinate in position]
+        found.append({"name": name, "peak_mm": peak_mm, "peak": value, "mol_per_litre": images.concentration})
+    return found
+
+
+def _in_folder(output: Path | None, source: Path) -> Path | None:
+    """Return the file to write: a pattern that meets a single file may come with a folder."""
+    from mpikit.reconstruct.writing import default_output
+
+    if output is None or not output.is_dir():
+        return output
+    return output / default_output(source).name
+
+
+def _finish_several(outcomes: Sequence[Outcome], *, json: bool, quiet: bool) -> None:
+    """Show what became of each file; end with the code of the failures, if there are any."""
+    from mpikit.cli.console import say, show_error, show_json
+
+    if json:
+        show_json({"files": [_outcome_as_json(outcome) for outcome in outcomes]})
+    for outcome in outcomes:
+        if outcome.error is not None:
+            where = "" if str(outcome.source) in str(outcome.error) else f"{outcome.source}: "
+            show_error(f"{where}{outcome.error}", outcome.error.hint)
+        elif not (quiet or json):
+            count = outcome.kept["images"]
+            say(f"wrote {outcome.kept['output']}: {count} image{'s' if count > 1 else ''}")
+    failed = [_exit_code(outcome) for outcome in outcomes if outcome.error is not None]
+    if not quiet:
+        done = len(outcomes) - len(failed)
+        say(f"{len(outcomes)} files: {done} reconstructed, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(max(failed) if len(failed) == len(outcomes) else SOME_FAILED)
+
+
+def _exit_code(outcome: Outcome) -> int:
+    from mpikit.errors import InputError, MpikitError
+
+    return outcome.error.exit_code if isinstance(outcome.error, MpikitError) else InputError.exit_code
+
+
+def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+    told: dict[str, Any] = {"source": str(outcome.source)}
+    if outcome.error is None:
+        return {**told, **outcome.kept}
+    error = {"message": str(outcome.error), "hint": outcome.error.hint, "exit_code": _exit_code(outcome)}
+    return told | {"error": error}
 
 
 def _report(result: Result) -> None:
     from mpikit.cli.console import say
+    from mpikit.reconstruct.outputs import deviation_file
 
-    position, value = result.images.peak()
-    x, y, z = (f"{1e3 * coordinate:.3g}" for coordinate in position)
     count = len(result.images.values)
     say(f"wrote {result.output}: {count} image{'s' if count > 1 else ''}")
     say(f"wrote {result.picture}")
-    if result.curve is not None:
-        say(f"wrote {result.curve}")
+    apart = None if result.deviation is None else deviation_file(result.output)
+    for path in (result.curve, apart, result.deviation_picture):
+        if path is not None:
+            say(f"wrote {path}")
     if "lambda" in result.figures:
         weight = result.figures["lambda"]
         say(f"lambda {weight['relative']:g} relative, {weight['absolute']:.4g} absolute")
         say(f"{result.figures['rows']} rows")
     mean = " of the mean image" if count > 1 else ""
-    scale = 1.0 if result.images.concentration is None else 1e3 * result.images.concentration
-    say(f"peak{mean} {scale * value:.4g} {result.images.shown[1]} at x {x}, y {y}, z {z} mm")
+    for name, images in zip(result.images.tracers or [""], result.images.each(), strict=True):
+        position, value = images.peak()
+        x, y, z = (f"{round(1e3 * coordinate, 6) + 0:.3g}" for coordinate in position)
+        scale = 1e3 * images.concentration if isinstance(images.concentration, float) else 1.0
+        of = f" of {name}" if name else ""
+        say(f"peak{of}{mean} {scale * value:.4g} {images.shown[1]} at x {x}, y {y}, z {z} mm")

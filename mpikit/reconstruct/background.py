@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,7 @@ def plan_background(
     wanted: Background,
     *,
     allow_mismatch: bool = False,
+    how: Mapping[str, str] | None = None,
     tell: Callable[[Event], None],
 ) -> set[str]:
     """Decide from which files their background is subtracted.
@@ -52,6 +53,9 @@ def plan_background(
         measurement keeps its background, which is estimated with the image; it is the first of the files.
     allow_mismatch : bool
         With "none": go on although one file is corrected and another is not.
+    how : mapping, optional
+        In words what is subtracted from a file, by its name, where it is not what the mode says of its own
+        background frames.
     tell : callable
 
     Returns
@@ -91,9 +95,8 @@ def plan_background(
             )
         subtract = set()
         tell(Warned(f"background kept: {_described(files)}; it may show in the image"))
-    where = ", ".join(sorted(subtract)) or "from no file"
-    how = "interpolated between" if wanted == "interpolated" else "mean of"
-    text = f"background subtracted ({how} the background frames): {where}"
+    usual = f"{'interpolated between' if wanted == 'interpolated' else 'mean of'} the background frames"
+    text = f"background subtracted {_what_is_subtracted(sorted(subtract), usual, how or {})}"
     if wanted == "dictionary":
         text += "; that of the measurement is estimated with the image"
     done = ", ".join(sorted(name for name, state in files.items() if state == "corrected"))
@@ -101,6 +104,36 @@ def plan_background(
         text += f"; corrected already: {done}"
     tell(Finding("background", sorted(subtract), text))
     return subtract
+
+
+def how_subtracted(file: File, empty: Sequence[File], wanted: Background) -> str:
+    """Say in words what would be subtracted from a file.
+
+    Parameters
+    ----------
+    file : mdf.File
+    empty : sequence of mdf.File
+        Empty measurements that are used instead of its own background frames.
+    wanted : {"auto", "static", "interpolated", "dictionary", "none"}
+    """
+    if len(empty) > 1:
+        return f"linear in time between the means of {empty[0].path.name} and {empty[1].path.name}"
+    between = wanted == "interpolated"
+    if empty:
+        return f"mean of {empty[0].path.name}" + (", with nothing to interpolate between" if between else "")
+    frames = np.flatnonzero(file.is_background)
+    if between and len(frames) and np.all(np.diff(frames) == 1):
+        return "mean of the background frames, which are one group with nothing to interpolate between"
+    return f"{'interpolated between' if between else 'mean of'} the background frames"
+
+
+def _what_is_subtracted(names: list[str], usual: str, how: Mapping[str, str]) -> str:
+    if not names:
+        return f"({usual}): from no file"
+    words = dict.fromkeys(how.get(name, usual) for name in names)
+    return "; ".join(
+        f"({each}): {', '.join(name for name in names if how.get(name, usual) == each)}" for each in words
+    )
 
 
 def _refuse(files: dict[str, State], allowed: bool, tell: Callable[[Event], None], *, hint: str) -> None:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from threadpoolctl import ThreadpoolController
 
 from mpikit.device import Arrays
-from mpikit.errors import InputError
-from mpikit.reconstruct.rows import RowSource, walk_order
+from mpikit.reconstruct.gram import Gram
+from mpikit.reconstruct.rows import RowSource
+from mpikit.reconstruct.threads import each, one_blas_thread
 
 Array = NDArray[Any]
-Item = TypeVar("Item")
-Found = TypeVar("Found")
 
 # Rows of a block. Larger blocks cost more set-up and leave the second-level cache; smaller ones have more
 # overhead. Products with few frames are bound by reading the block, and their set-up weighs more.
@@ -30,7 +25,6 @@ BLOCK_FOR_FEW = 32
 FEW = 12  # frames
 ONE_BY_ONE = 6  # up to so many frames of a group, products with each vector beat those with a matrix
 GROUP = 50  # frames whose images stay in the cache beside a block
-TASK = 8  # blocks that one thread sets up in turn
 
 
 @dataclass(frozen=True)
@@ -89,106 +83,6 @@ class Projection:
             correction[...] = wanted.clip(max=0)
         elif self.positive:
             image.real[..., self.where] = image.real[..., self.where].clip(min=0)
-
-
-@dataclass(frozen=True)
-class Gram:
-    """What one pass over the matrix finds out for the sweeps.
-
-    Parameters
-    ----------
-    blocks : list of list of (slice, slice, shape (n, n))
-        For each part of the source its blocks: their rows in the part and among all rows as the sweeps meet
-        them, and the products ``a D a^H`` with D the inverse of the unscaled diagonal penalty, or ones.
-    energies : shape (M,), float64
-        Squared norms of the rows of the matrix, as the sweeps meet them.
-    backprojection : shape (Q, P), or None
-        ``(A^H u)^T`` of the signals handed in.
-    """
-
-    blocks: list[list[tuple[slice, slice, Array]]]
-    energies: NDArray[np.float64]
-    backprojection: Array | None
-
-
-@np.errstate(over="ignore", invalid="ignore")  # looked at below
-def set_up(
-    source: RowSource,
-    library: Arrays,
-    block: int,
-    *,
-    diagonal: NDArray[np.float64] | None = None,
-    signals: Array | None = None,
-) -> Gram:
-    """Load each part once for the products of the rows within each block.
-
-    Parameters
-    ----------
-    source : RowSource
-    library : Arrays
-    block : int
-        Rows of a block.
-    diagonal : shape (P,), optional
-        Unscaled diagonal of the penalty.
-    signals : shape (Q, M), optional
-        To be backprojected on the way; rows as the sweeps meet them.
-
-    Raises
-    ------
-    InputError
-        A row that is not finite or too large.
-    """
-    kind = np.dtype(source.dtype)
-    inverse = None if diagonal is None else library.put((1 / diagonal).astype(kind.type(0).real.dtype))
-    back = None if signals is None else 0
-    blocks, energies, first = [], [], 0
-    with _blas().limit(limits=1, user_api="blas"):
-        for index in range(len(source)):
-            part = library.put(source.load(index))
-            size = len(part)
-            bounds = [slice(start, min(start + block, size)) for start in range(0, size, block)]
-            tasks = [bounds[start : start + TASK] for start in range(0, len(bounds), TASK)]
-            found = [
-                each
-                for task in _each(partial(_products, part, inverse, library), tasks, library)
-                for each in task
-            ]
-            met = [slice(first + rows.start, first + rows.stop) for rows in bounds]
-            blocks.append([(rows, at, gram) for rows, at, (gram, _) in zip(bounds, met, found, strict=True)])
-            energies += [squares for _, squares in found]
-            if signals is not None:
-                chosen = library.put(np.ascontiguousarray(signals[:, first : first + size]))
-                back = back + (chosen.conj() @ part).conj()
-            first += size
-    return Gram(
-        blocks,
-        _finite(np.concatenate(energies).astype(np.float64), source),
-        None if back is None else library.get(back),
-    )
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _products(part: Any, inverse: Any, library: Arrays, bounds: list[slice]) -> list[tuple[Array, Array]]:
-    """For each block the products of its rows with each other, and their squared norms."""
-    found = []
-    for rows in bounds:
-        a = part[rows]
-        conjugate = a.conj()
-        gram = library.get((a if inverse is None else a * inverse) @ conjugate.T)
-        squares = gram.diagonal() if inverse is None else library.get((a * conjugate).sum(1))
-        found.append((gram, squares.real))
-    return found
-
-
-def _finite(energies: NDArray[np.float64], source: RowSource) -> NDArray[np.float64]:
-    broken = ~np.isfinite(energies)
-    if broken.any():
-        row = int(walk_order(source)[broken].min())
-        raise InputError(
-            f"row {row} of the system matrix holds values that are not finite or too large",
-            hint="leave the row out, or scale the matrix",
-        )
-    return energies
 
 
 @dataclass(frozen=True)
@@ -320,33 +214,44 @@ class Blocked:
         squares = 0.0
         # Frames are independent: own threads on groups of frames, each with a single-threaded BLAS, do not
         # collapse when another process keeps a core busy, as spinning BLAS threads do.
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             for index, blocks in enumerate(self._blocks):
                 part = self._library.put(self._source.load(index)) if self._held is None else self._held
-                squares += sum(_each(partial(self._pass, part, blocks), self._groups, self._library))
+                work = partial(self._pass, part, self._source.columns(index), blocks)
+                squares += sum(each(work, self._groups, self._library))
             for group in self._groups:
                 self._projection(group.image, group.correction)
         return float(np.sqrt(squares))
 
     @np.errstate(over="ignore", invalid="ignore")  # `Run` looks at the size
-    def _pass(self, part: Any, blocks: list[tuple[slice, slice, Any]], group: _Group) -> float:
-        image, dual, target = group.image, group.dual, group.target
-        weights, squares = self._weights, 0.0
-        for rows, met, inverse in blocks:
+    def _pass(
+        self,
+        part: Any,
+        columns: slice | NDArray[np.intp],
+        blocks: list[tuple[slice, slice, Any]],
+        group: _Group,
+    ) -> float:
+        """Pass over the rows of a part with a group of frames; return the sum of the squared residuals."""
+        library, weights, squares = self._library, self._weights, 0.0
+        image = library.take(group.image, columns)
+        gain = None if self._gain is None else self._gain[columns]
+        met = slice(blocks[0][1].start, blocks[-1][1].stop)
+        rests = group.target[..., met] - self._root * group.dual[..., met]
+        for rows, at, inverse in blocks:
             a = part[rows]
             signal = image @ a.T
-            if weights is not None:
-                signal *= weights[met]
-            rest = target[..., met] - signal
-            rest -= self._root * dual[..., met]
-            squares = squares + self._library.energy(rest)
+            rest = rests[..., rows] - (signal if weights is None else signal * weights[at])
+            squares = squares + library.energy(rest)
             beta = rest @ inverse.T
-            dual[..., met] += self._root * beta
+            rests[..., rows] = beta
             if weights is not None:
-                beta *= weights[met]
+                beta *= weights[at]
             # a^H beta as conj(a^T conj(beta)): the block itself is never copied to conjugate it.
             step = (beta.conj() @ a).conj()
-            image += step if self._gain is None else step * self._gain
+            image += step if gain is None else step * gain
+        group.dual[..., met] += self._root * rests
+        if image is not group.image:
+            group.image[..., columns] = image
         return float(squares)
 
 
@@ -357,19 +262,3 @@ def _inverse_triangle(triangle: Array, empty: NDArray[np.bool_], ridge: float) -
     inverse: Array = lapack.ztrtri(triangle, lower=1)[0]
     inverse[empty] = 0
     return inverse
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries: milliseconds
-
-
-def _each(work: Callable[[Item], Found], items: Iterable[Item], library: Arrays) -> list[Found]:
-    """Do work on each item, in threads when the library leaves that to us."""
-    waiting = list(items)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(cores, len(waiting)) if library.own_threads else 1
-    if threads == 1:
-        return [work(item) for item in waiting]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, waiting))

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mpikit.device import arrays_on
 from mpikit.errors import InputError, NumericalError, UsageError
-from mpikit.reconstruct.blocked import BLOCK, BLOCK_FOR_FEW, FEW, Blocked, Penalty, Projection, set_up
+from mpikit.reconstruct.blocked import BLOCK, BLOCK_FOR_FEW, FEW, Blocked, Penalty, Projection
+from mpikit.reconstruct.gram import set_up
 from mpikit.reconstruct.rows import Order, RowSource, as_source, walk_order
 from mpikit.reconstruct.sweep import Sweep, signals_of, state_of
 

@@ -8,16 +8,58 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 import mdf
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned
-from mpikit.reconstruct.match import check_kinds, differences
+from mpikit.reconstruct.focus import Focus, focuses
+from mpikit.reconstruct.match import check_kinds, differences, focus_periods
 
 SUFFIXES = (".mdf", ".h5", ".hdf5")
 
 _SHOWN = 3  # of the calibrations that do not match
+_DIGITS = 6  # of distances in m: a micrometre
 _SAME, _UNKNOWN, _OTHER = 0, 1, 2  # how the tracers of two files compare
 _NO_NAME = ("", "n.a.")
+
+
+def pick_calibrations(folder: Path, measurement: mdf.File, *, tell: Callable[[Event], None]) -> list[Path]:
+    """Return the calibrations of a folder that a measurement needs: one, or the nearest for each patch.
+
+    Of a measurement whose periods have different focus fields, a calibration matches whatever its own one is.
+    Each patch takes the one whose field-free point is nearest; of several there it is chosen as in
+    `pick_calibration`.
+
+    Parameters
+    ----------
+    folder, measurement, tell
+        See `pick_calibration`.
+
+    Raises
+    ------
+    InputError
+        As `pick_calibration`, or when the focus fields do not say where the patches are.
+    """
+    if measurement.measurement is None or len(focus_periods(measurement)) == 1:
+        return [pick_calibration(folder, measurement, tell=tell)]
+    candidates = list(_candidates(folder, measurement, tell, patches=True))
+    matching = _in_order(candidates)
+    if not matching:
+        raise _nothing(folder, measurement, candidates)
+    places = [(each, focus.position) for each in matching for focus in _focuses(each.path)]
+    chosen: list[Path] = []
+    for patch in focuses(measurement):
+        distances = [round(float(np.linalg.norm(place - patch.position)), _DIGITS) for _, place in places]
+        nearest = places[int(np.argmin(distances))][0]
+        if nearest.path not in chosen:
+            chosen.append(nearest.path)
+            if nearest.tracer == _OTHER:
+                tell(Warned(f"{nearest.path.name} is of another tracer than {measurement.path.name}"))
+    names = [path.name for path in chosen]
+    text = f"of {len(candidates)} calibrations in {folder} the patches take {', '.join(names)}"
+    tell(Finding("system matrix", names, text))
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -67,10 +109,7 @@ def pick_calibration(folder: Path, measurement: mdf.File, *, tell: Callable[[Eve
     if measurement.measurement is not None:
         differences(measurement, measurement)  # a damaged measurement is no fault of a calibration
     candidates = list(_candidates(folder, measurement, tell))
-    matching = sorted(
-        (each for each in candidates if not each.differences),
-        key=lambda each: (each.tracer, each.distance, each.path.name),
-    )
+    matching = _in_order(candidates)
     if not matching:
         raise _nothing(folder, measurement, candidates)
     chosen = matching[0]
@@ -80,7 +119,22 @@ def pick_calibration(folder: Path, measurement: mdf.File, *, tell: Callable[[Eve
     return chosen.path
 
 
-def _candidates(folder: Path, measurement: mdf.File, tell: Callable[[Event], None]) -> Iterator[_Candidate]:
+def _in_order(candidates: list[_Candidate]) -> list[_Candidate]:
+    """Those that match, the best first."""
+    return sorted(
+        (each for each in candidates if not each.differences),
+        key=lambda each: (each.tracer, each.distance, each.path.name),
+    )
+
+
+def _focuses(path: Path) -> list[Focus]:
+    with mdf.open(path) as file:
+        return focuses(file)
+
+
+def _candidates(
+    folder: Path, measurement: mdf.File, tell: Callable[[Event], None], *, patches: bool = False
+) -> Iterator[_Candidate]:
     """Compare every calibration of a folder with a measurement."""
     for path in _files(folder):
         try:
@@ -88,7 +142,7 @@ def _candidates(folder: Path, measurement: mdf.File, tell: Callable[[Event], Non
                 if not file.is_calibration or file.measurement is None:
                     continue
                 check_kinds(measurement, file)
-                yield _compare(measurement, file)
+                yield _compare(measurement, file, patches=patches)
         except mdf.MdfError as error:
             tell(Warned(f"{path.name} is left out, it cannot be read: {error}"))
 
@@ -105,8 +159,8 @@ def _files(folder: Path) -> list[Path]:
     ]
 
 
-def _compare(measurement: mdf.File, calibration: mdf.File) -> _Candidate:
-    found = differences(measurement, calibration)
+def _compare(measurement: mdf.File, calibration: mdf.File, *, patches: bool = False) -> _Candidate:
+    found = differences(measurement, calibration, patches=patches)
     samples = measurement.num_samples, calibration.num_samples
     if samples[0] != samples[1]:
         found.append(f"samples in a period {samples[0]}, {samples[1]}")

@@ -15,13 +15,15 @@ from mpikit.events import Event, Finding, Warned
 from mpikit.reconstruct.background import background_state, plan_background
 from mpikit.reconstruct.choosing import Choice
 from mpikit.reconstruct.deconvolution import point_spread_function, richardson_lucy, wiener
-from mpikit.reconstruct.image import Images
+from mpikit.reconstruct.frames import ALONE, Sharing, Stored
+from mpikit.reconstruct.image import Images, concentration_of
+from mpikit.reconstruct.linear_system import LinearSystem
 from mpikit.reconstruct.options import BackProjection, SystemMatrix, XSpace
 from mpikit.reconstruct.partial_fov import x_space_patches
 from mpikit.reconstruct.projections import back_projected, line_scan
 from mpikit.reconstruct.selection import Rows
 from mpikit.reconstruct.solving import solve
-from mpikit.reconstruct.streamed import FileRows
+from mpikit.reconstruct.spread import choose_way, find_spread
 from mpikit.reconstruct.system_matrix import read_system
 from mpikit.reconstruct.transfer import ReceiveChain, inverse_transfer_function, plan_transfer_function
 from mpikit.reconstruct.xspace import Trajectory, trajectory, x_space
@@ -46,22 +48,26 @@ class Made:
         Rows of the system matrix that were used.
     choice : Choice or None
         Of λ.
+    deviation : Images or None
+        Standard deviation of the images, one for each or one for all.
     """
 
     images: Images
     figures: dict[str, Any]
     rows: Rows | None = None
     choice: Choice | None = None
+    deviation: Images | None = None
 
 
 def by_matrix(
     measurement: mdf.File,
-    calibration: mdf.File,
+    calibration: mdf.File | Sequence[mdf.File],
     options: SystemMatrix,
     *,
     empty: Sequence[mdf.File],
     average_frames: bool,
     allow_mismatch: bool,
+    sharing: Sharing = ALONE,
     tell: Callable[[Event], None],
 ) -> Made:
     """Reconstruct with a system matrix.
@@ -70,6 +76,8 @@ def by_matrix(
     ----------
     measurement, calibration, options, empty, average_frames, allow_mismatch, tell
         See `mpikit.reconstruct.system_matrix.read_system`.
+    sharing : Sharing
+        Who solves the frames.
     """
     system = read_system(
         measurement,
@@ -81,19 +89,37 @@ def by_matrix(
         tell=tell,
     )
     try:
-        solution = solve(system, options, tell=tell)
+        stored = Stored.of(
+            measurement,
+            calibration,
+            options,
+            empty=empty,
+            average_frames=average_frames,
+            allow_mismatch=allow_mismatch,
+        )
+        way = None if options.uncertainty == "none" else choose_way(system, options)
+        solution = solve(system, options, sharing=sharing, stored=stored, tell=tell)
+        spread = None if way is None else find_spread(system, options, solution, way, tell=tell)
     finally:
-        if isinstance(system.matrix, FileRows):
+        if not isinstance(system.matrix, np.ndarray):
             system.matrix.close()
-    values = solution.images.real.T.reshape(-1, *system.grid.shape).astype(np.float32)
-    images = Images(values, system.grid, system.frames, "delta sample", _concentration(calibration))
+    _tell_imaginary(solution.images, tell)
+    calibrations = [calibration] if isinstance(calibration, mdf.File) else list(calibration)
+    images = _images(system, solution.images, calibrations)
     figures = {
         "lambda": {"relative": solution.relative, "absolute": solution.absolute},
         "rows": len(system.rows),
         "rows_removed": system.rows.removed,
         "background_subtracted": list(system.background),
     }
-    return Made(images, figures, system.rows, solution.choice)
+    if system.patches:
+        figures["patches"] = list(system.patches)
+    if system.tracers:
+        figures["tracers"] = list(system.tracers)
+    if spread is None:
+        return Made(images, figures, system.rows, solution.choice)
+    figures["uncertainty"] = spread.way
+    return Made(images, figures, system.rows, solution.choice, spread.beside(images))
 
 
 def field_free(
@@ -121,7 +147,11 @@ def field_free(
         )
     assert isinstance(options, XSpace | BackProjection)  # noqa: S101 - the methods without a matrix
     name = f"measurement {measurement.path.name}"
-    corrected = plan_background({name: background_state(measurement)}, options.background, tell=tell)
+    try:
+        corrected = plan_background({name: background_state(measurement)}, options.background, tell=tell)
+    except InputError as error:  # its hint is for methods with a system matrix
+        hint = "use --background none: the background stays in the image"
+        raise InputError(str(error), hint=hint) from None
     scan = read_scan(measurement.path, repeats="none")
     signal = _signals(scan, options.background if corrected else "none")
     signal = _without_chain(measurement, scan, signal, options, tell)
@@ -136,13 +166,30 @@ def field_free(
     return Made(images, {"background_subtracted": sorted(corrected)})
 
 
-def _concentration(calibration: mdf.File) -> float | None:
-    """Concentration of the delta sample in mol/L, when the file says it without a doubt."""
-    values = calibration.tracer.concentration if calibration.tracer is not None else None
-    if values is None or np.size(values) != 1:
-        return None
-    value = float(np.ravel(values)[0])
-    return value if np.isfinite(value) and value > 0 else None
+def _images(system: LinearSystem, images: NDArray[Any], calibrations: Sequence[mdf.File]) -> Images:
+    """Return solutions (P, Q) as images; of several tracers they have an axis for them."""
+    tracers = (len(system.tracers),) if system.tracers else ()
+    values = images.real.T.reshape(-1, *tracers, *system.grid.shape).astype(np.float32)
+    used = [calibrations[number] for number in sorted(set(system.patches))] or calibrations
+    known = [concentration_of(calibration) for calibration in used]
+    concentration: float | tuple[float, ...] | None = known[0]
+    if system.tracers:
+        said = tuple(value for value in known if value is not None)
+        concentration = said if len(said) == len(known) else None
+    return Images(values, system.grid, system.frames, "delta sample", concentration, system.tracers)
+
+
+def _tell_imaginary(images: NDArray[Any], tell: Callable[[Event], None]) -> None:
+    """Say that the imaginary part of images, which are not made real, is left out."""
+    size = float(np.linalg.norm(images.imag)) if np.iscomplexobj(images) else 0.0
+    if size > 0:
+        share = size / float(np.linalg.norm(images))
+        tell(
+            Warned(
+                "the images are not made real (enforce_real), and their real part alone is kept: the "
+                f"imaginary part has {share:.2g} of their norm"
+            )
+        )
 
 
 def _signals(scan: Scan, background: str) -> Floats:

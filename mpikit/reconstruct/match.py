@@ -13,6 +13,7 @@ from mpikit.events import Event, Warned
 
 PHASE = 0.1  # rad, of a drive field
 OFFSET = 2e-4  # T, of the focus field: a fifth of a millimetre at 1 T/m
+SINGULAR = 1e-6  # of the cubed norm of a gradient: a smaller determinant is that of a field-free line
 TOLERANCE = 0.02  # of drive-field amplitudes and of the gradient: what a calibrated scanner reproduces
 
 
@@ -41,9 +42,26 @@ def check_kinds(measurement: File, calibration: File) -> None:
 
 
 def check_match(
-    measurement: File, calibration: File, *, allow_mismatch: bool, tell: Callable[[Event], None]
+    measurement: File,
+    calibration: File,
+    *,
+    patches: bool = False,
+    grouping: int = 1,
+    allow_mismatch: bool,
+    tell: Callable[[Event], None],
 ) -> None:
     """Refuse a system matrix of another sequence, scanner setting or processing state.
+
+    Parameters
+    ----------
+    measurement, calibration : mdf.File
+    patches : bool
+        The focus fields may differ.
+    grouping : int
+        So many periods of the measurement are joined: those of the matrix may be as long, or as long as one.
+    allow_mismatch : bool
+        Go on with a warning.
+    tell : callable
 
     Raises
     ------
@@ -51,22 +69,40 @@ def check_match(
         Names everything that differs, with both values.
     """
     names = f"{measurement.path.name} and {calibration.path.name}"
-    if measurement.num_samples != calibration.num_samples:
+    if calibration.num_samples not in {measurement.num_samples, grouping * measurement.num_samples}:
+        joined = f" ({grouping} are grouped)" if grouping > 1 else ""
         raise InputError(
-            f"{names} do not match: {measurement.num_samples}, {calibration.num_samples} samples in a period",
+            f"{names} do not match: {measurement.num_samples}, {calibration.num_samples} samples in a period"
+            + joined,
             hint="use the system matrix of this drive-field sequence",
         )
-    found = differences(measurement, calibration)
+    found = differences(measurement, calibration, patches=patches)
     if not found:
         return
     text = f"{names} do not match (measurement, system matrix): {'; '.join(found)}"
+    elsewhere = not patches and bool(_offsets_that_differ((measurement, calibration)))
     if not allow_mismatch:
-        raise InputError(text, hint="use the system matrix of this sequence, or --allow-mismatch to go on")
-    tell(Warned(text))
+        hint = "use the system matrix of this sequence, or --allow-mismatch to go on"
+        if elsewhere and len(found) == 1:
+            hint = "-p combine=patches moves the system matrix to the place of the measurement"
+        raise InputError(text, hint=hint)
+    tell(Warned(text + (_displaced(measurement, calibration) if elsewhere else "")))
 
 
-def differences(measurement: File, calibration: File) -> list[str]:
-    """Return what differs, each as ``name value, value unit``."""
+def _displaced(measurement: File, calibration: File) -> str:
+    """Say how far the image is from its place, as the system matrix is not moved."""
+    gradient = measurement.acquisition.gradient
+    offsets = [file.acquisition.offset_field for file in (measurement, calibration)]
+    if gradient is None or gradient.shape[1] != 1 or offsets[0].shape[1] != 1 or offsets[1].shape[1] != 1:
+        return ""
+    if abs(np.linalg.det(gradient[0, 0])) <= SINGULAR * np.linalg.norm(gradient[0, 0]) ** 3:
+        return ""
+    length = np.linalg.norm(np.linalg.solve(gradient[0, 0], offsets[0][0, 0] - offsets[1][0, 0]))
+    return f"; the image is displaced by {1e3 * length:.3g} mm"
+
+
+def differences(measurement: File, calibration: File, *, patches: bool = False) -> list[str]:
+    """Return what differs, each as ``name value, value unit``; with ``patches`` focus fields may differ."""
     files = (measurement, calibration)
     found = []
     for name, values, unit, tolerance in (
@@ -77,7 +113,9 @@ def differences(measurement: File, calibration: File) -> list[str]:
     ):
         if not _close(values, tolerance):
             found.append(f"{name} {_text(values[0])}, {_text(values[1])} {unit}")
-    found += _fields_that_differ(files)
+    found += _drives_that_differ(files)
+    if not patches:
+        found += _offsets_that_differ(files)
     for name, words in (
         ("receive channels", [file.num_channels for file in files]),
         ("unit", [file.acquisition.receiver.unit for file in files]),
@@ -87,8 +125,8 @@ def differences(measurement: File, calibration: File) -> list[str]:
     return found
 
 
-def _fields_that_differ(files: tuple[File, File]) -> list[str]:
-    """Waveforms, phases and offset fields that are not alike; what only one file says is not compared."""
+def _drives_that_differ(files: tuple[File, File]) -> list[str]:
+    """Waveforms and phases that are not alike."""
     found = []
     one, other = (_active(file) for file in files)
     if one[0].shape == other[0].shape:
@@ -97,6 +135,12 @@ def _fields_that_differ(files: tuple[File, File]) -> list[str]:
         turned = np.abs(np.angle(np.exp(1j * (one[1] - other[1]))))
         if np.any(turned > PHASE):
             found.append(f"drive phases {_text(one[1])}, {_text(other[1])} rad")
+    return found
+
+
+def _offsets_that_differ(files: tuple[File, File]) -> list[str]:
+    """Offset fields that are not alike; what only one file says is not compared."""
+    found = []
     offsets = [file.acquisition.offset_field for file in files]
     if offsets[0] is not None and offsets[1] is not None:
         first, second = (offset.reshape(-1, offset.shape[-1])[0] for offset in offsets)
@@ -113,8 +157,14 @@ def _active(file: File) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
     return waveforms[active].astype(str), field.phase[0][active]
 
 
-def check_external(empty: File, measurement: File) -> None:
-    """Refuse an empty measurement of another receiver than the measurement's.
+def check_external(empty: File, measurement: File, *, patches: bool = False) -> None:
+    """Refuse an empty measurement of another receiver or focus field than the measurement's.
+
+    Parameters
+    ----------
+    empty, measurement : mdf.File
+    patches : bool
+        The periods of both have the same focus fields, one after the other; otherwise there is one.
 
     Raises
     ------
@@ -127,7 +177,7 @@ def check_external(empty: File, measurement: File) -> None:
         )
     if empty.value("/measurement/isBackgroundCorrected"):
         raise InputError(f"the background was subtracted from {name}, which was all that it held")
-    found = differences(measurement, empty)
+    found = differences(measurement, empty, patches=patches)
     if measurement.num_samples != empty.num_samples:
         found.append(f"samples in a period {measurement.num_samples}, {empty.num_samples}")
     if found:
@@ -136,10 +186,18 @@ def check_external(empty: File, measurement: File) -> None:
             f"{'; '.join(found)}",
             hint="name an empty measurement of the same sequence with --background-file",
         )
+    if patches:
+        _check_patches(measurement, empty)
+    elif len(focus_periods(empty)) > 1:
+        raise InputError(
+            f"the periods of the empty measurement {empty.path.name} have {len(focus_periods(empty))} focus "
+            f"fields, expected the one of {measurement.path.name}",
+            hint="name an empty measurement of the same sequence with --background-file, or none",
+        )
 
 
-def check_patches(file: File) -> None:
-    """Refuse periods with different fields: patches are no repeats of each other.
+def check_periods(file: File) -> None:
+    """Refuse periods with different gradients or drive fields: they are no repeats, nor patches of one scan.
 
     Raises
     ------
@@ -147,19 +205,69 @@ def check_patches(file: File) -> None:
     """
     acquisition = file.acquisition
     for name, field in (
-        ("offset field", acquisition.offset_field),
         ("gradient", acquisition.gradient),
         ("drive-field strength", acquisition.drivefield.strength),
         ("drive-field phase", acquisition.drivefield.phase),
     ):
-        if field is not None and not np.allclose(field, field[:1], rtol=1e-6, atol=1e-9):
+        if field is not None and not _alike(field, field[:1]):
             raise InputError(
-                f"{file.path.name}: the {name} differs between its {len(field)} periods, "
-                "and multi-patch reconstruction is not there yet",
+                f"{file.path.name}: the {name} differs between its {len(field)} periods, and one calibration "
+                "fits one alone",
                 hint="a turning field-free line is for --method fbp"
                 if name == "gradient"
                 else "x-space joins patches: --method x-space",
             )
+
+
+def _check_patches(measurement: File, empty: File) -> None:
+    """Refuse an empty measurement whose periods have other focus fields than those of the measurement."""
+    fields = [_focus_fields(file) for file in (measurement, empty)]
+    if fields[0].shape != fields[1].shape or np.any(np.abs(fields[0] - fields[1]) > OFFSET):
+        raise InputError(
+            f"the {_periods(fields[0])} of {measurement.path.name} and the {len(fields[1])} of the empty "
+            f"measurement {empty.path.name} differ in their focus fields, expected the same patches",
+            hint="name an empty measurement of the same sequence with --background-file, or none",
+        )
+
+
+def _periods(fields: NDArray[np.float64]) -> str:
+    return "1 period" if len(fields) == 1 else f"{len(fields)} periods"
+
+
+def same_place(measurement: File, calibration: File) -> bool:
+    """Tell whether the first periods of two files have the same focus field; 0 where a file does not say."""
+    one, other = (_focus_fields(file)[0] for file in (measurement, calibration))
+    return one.shape == other.shape and _alike(one, other)
+
+
+def focus_periods(file: File) -> list[NDArray[np.int64]]:
+    """Group the periods of a file by their focus field, in the order in which each comes first.
+
+    Returns
+    -------
+    list of arrays
+        Periods of each patch; one array for a file whose periods have all the same focus field, or that says
+        nothing of it.
+    """
+    fields = _focus_fields(file)
+    groups: list[list[int]] = []
+    for period, field in enumerate(fields):
+        known = next((group for group in groups if _alike(field, fields[group[0]])), None)
+        if known is None:
+            groups.append([period])
+        else:
+            known.append(period)
+    return [np.array(group) for group in groups]
+
+
+def _focus_fields(file: File) -> NDArray[np.float64]:
+    """Offset field of each period, shape (J, Y * 3), T; 0 where the file does not say."""
+    offset = file.acquisition.offset_field
+    return np.zeros((file.num_periods, 3)) if offset is None else offset.reshape(len(offset), -1)
+
+
+def _alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return bool(np.allclose(one, other, rtol=1e-6, atol=1e-9))
 
 
 def _drive(file: File) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import mdf
 from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
-from mpikit.figures import COLOURS, DOTS, PANEL, _draw_view, _views
+from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, views_of
 from mpikit.files import check_output, write_atomically
 from mpikit.provenance import HISTORY
 from mpikit.reconstruct.image import Images
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL.Image import Image
 
+MDF_ENDINGS = (".mdf", ".h5", ".hdf5")
 FRAME_DURATION = 0.2  # s, of an animation
 _LONGEST_NIFTI_1 = 2**15 - 1  # voxels or frames along an axis
 _GREYS = 40  # colours of a GIF that are left for the frame and the words around an image
@@ -45,11 +46,17 @@ class About:
         From one image to the next, where it is known and the same for all.
     frame_duration : float, s
         How long an animation shows each image.
+    deviation : Images or None
+        Standard deviation of the images, for a format that takes it in the same file.
+    what : str
+        What the images are.
     """
 
     history: str
     frame_interval: float | None = None
     frame_duration: float = FRAME_DURATION
+    deviation: Images | None = None
+    what: str = "MPI image"
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ def write_images(
     images: Images,
     *,
     history: str,
+    deviation: Images | None = None,
     frame_interval: float | None = None,
     frame_duration: float | None = None,
     overwrite: bool = False,
@@ -74,16 +82,19 @@ def write_images(
     Values are in mmol/L where the concentration is known, else in the unit of the images.
 
     ``.nii``, ``.nii.gz``
-        NIfTI-1 (NIfTI-2 where an axis is too long for it) with the axes x, y, z and, of several images, time.
+        NIfTI-1 (NIfTI-2 where an axis is too long for it) with the axes x, y, z and, of several images, time;
+        of several tracers x, y, z, time and tracer.
         The affine gives a voxel's centre in the coordinates of the scanner, mm. The history is an extension
-        of the kind "comment".
+        of the kind "comment". The standard deviation is a file of its own, see `deviation_file`.
     ``.npz``
-        Arrays ``images`` (Q, z, y, x), ``unit``, ``size``, ``field_of_view``, ``center`` (x, y, z in m),
-        ``positions`` (P, 3) in m with x fastest, ``frames`` (Q,), ``frame_interval`` in s (NaN: not known)
-        and ``history``. `numpy.load` reads it with ``allow_pickle=False``.
+        Arrays ``images`` (Q, z, y, x), or (Q, S, z, y, x) of the ``tracers`` (S,), ``unit``, ``size``,
+        ``field_of_view``, ``center`` (x, y, z in m), ``positions`` (P, 3) in m with x fastest, ``frames``
+        (Q,), ``frame_interval`` in s (NaN: not known) and ``history``; ``standard_deviation``, as the images
+        or with Q = 1, where it is given. `numpy.load` reads it with ``allow_pickle=False``.
     ``.gif``
         An animation that repeats for ever: one picture for each image with one colour scale for all, maximum
-        projections of volumes. The history is its comment.
+        projections of volumes, a row for each of several tracers. The history is its comment. It has no
+        standard deviation.
 
     Parameters
     ----------
@@ -91,6 +102,8 @@ def write_images(
     images : Images
     history : str
         Text of `/_mpikit/history`.
+    deviation : Images, optional
+        Standard deviation of each image, or one for all.
     frame_interval : float, optional, s
         From one image to the next, for NIfTI and npz.
     frame_duration : float, optional, s
@@ -115,9 +128,26 @@ def write_images(
         )
     if frame_duration is not None and not 0.02 <= frame_duration <= 600:  # faster ones are shown slowly
         raise UsageError(f"the frame duration is {frame_duration:g} s, expected 0.02 to 600")
-    check_output(path, overwrite=overwrite)
-    about = About(history, frame_interval, frame_duration or FRAME_DURATION)
+    about = About(history, frame_interval, frame_duration or FRAME_DURATION, deviation)
+    apart = None if deviation is None else deviation_file(path)
+    for each in (path,) if apart is None else (path, apart):
+        check_output(each, overwrite=overwrite)
     write_atomically(path, FORMATS[suffix].encode(images, about), overwrite=overwrite)
+    if deviation is not None and apart is not None:
+        about = replace(about, what="standard deviation of an MPI image")
+        write_atomically(apart, FORMATS[suffix].encode(deviation, about), overwrite=overwrite)
+
+
+def deviation_file(path: Path) -> Path | None:
+    """Return the file that the standard deviation of the images in a file has of its own.
+
+    ``STEM.uncertainty.nii.gz`` (or .nii) beside NIfTI files; None for other formats.
+    """
+    suffix = next((each for each in (".nii.gz", ".nii") if path.name.lower().endswith(each)), None)
+    if suffix is None:
+        return None
+    stem, ending = path.name[: -len(suffix)], path.name[-len(suffix) :]
+    return path.with_name(f"{stem}.uncertainty{ending}")
 
 
 def suffix_of(path: Path, *, also: Sequence[str] = ()) -> str:
@@ -198,17 +228,22 @@ def affine(grid: Grid) -> NDArray[np.float64]:
 def _encode_nifti(images: Images, about: About) -> bytes:
     nibabel = _nibabel()
     values, unit = images.shown
-    data = values.transpose(3, 2, 1, 0)
-    data = data[..., 0] if len(values) == 1 else data
+    if images.tracers:
+        data = values.transpose(4, 3, 2, 0, 1)
+    else:
+        data = values.transpose(3, 2, 1, 0)
+        data = data[..., 0] if len(values) == 1 else data
     kind = nibabel.Nifti1Image if max(data.shape) <= _LONGEST_NIFTI_1 else nibabel.Nifti2Image
     image = kind(np.asarray(data, np.float32), affine(images.grid))
     for place in (image.set_sform, image.set_qform):
         place(affine(images.grid), code="scanner")
     header = image.header
     header.set_xyzt_units("mm", "sec")
-    if data.ndim == 4:
-        header.set_zooms((*header.get_zooms()[:3], about.frame_interval or 0.0))  # 0: not known
-    header["descrip"] = f"MPI image in {unit}".encode()[:79]
+    if data.ndim > 3:
+        interval = about.frame_interval or 0.0  # 0: not known
+        header.set_zooms((*header.get_zooms()[:3], interval, *header.get_zooms()[4:]))
+    of = f" of {', '.join(images.tracers)}" if images.tracers else ""
+    header["descrip"] = f"{about.what} in {unit}{of}".encode()[:79]
     header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", about.history.encode()))
     content: bytes = image.to_bytes()
     return content
@@ -231,6 +266,11 @@ def _history_of_nifti(path: Path) -> str | None:
 def _encode_npz(images: Images, about: About) -> bytes:
     values, unit = images.shown
     buffer = io.BytesIO()
+    more: dict[str, Any] = {}
+    if images.tracers:
+        more["tracers"] = np.array(images.tracers)
+    if about.deviation is not None:
+        more["standard_deviation"] = about.deviation.shown[0]
     np.savez_compressed(
         buffer,
         images=values,
@@ -242,6 +282,7 @@ def _encode_npz(images: Images, about: About) -> bytes:
         frames=images.frames,
         frame_interval=np.array(np.nan if about.frame_interval is None else about.frame_interval),
         history=np.array(about.history),
+        **more,
     )
     return buffer.getvalue()
 
@@ -282,23 +323,28 @@ def _pictures(images: Images) -> Iterator[Image]:
     from PIL import Image
 
     values, unit = images.shown
-    views = _views(images.grid)
-    figure = Figure(figsize=(PANEL * len(views) + 1.2, PANEL + 0.4), dpi=DOTS, layout="constrained")
+    values = values if images.tracers else values[:, None]
+    views, names = views_of(images.grid), images.tracers or ("",)
+    size = (PANEL * len(views) + 1.2, PANEL * len(names) + 0.4)
+    figure = Figure(figsize=size, dpi=DOTS, layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(views), squeeze=False)[0]
+    panels = figure.subplots(len(names), len(views), squeeze=False)
     low, high = min(0.0, float(values.min())), float(values.max())
     limits = (low, high if high > low else low + 1.0)
     drawn = [
-        _draw_view(panel, values[0], images.grid, view, limits, unit)
-        for panel, view in zip(panels, views, strict=True)
+        draw_view(panel, value, images.grid, view, limits, unit)
+        for row, value in zip(panels, values[0], strict=True)
+        for panel, view in zip(row, views, strict=True)
     ]
     if drawn[-1] is not None:
         figure.colorbar(drawn[-1], ax=panels, label=unit, shrink=0.9)
     palette = _palette()
-    for value, title in zip(values, _titles(images), strict=True):
-        for panel, view in zip(panels, views, strict=True):
-            _show(panel, value, view)
-        panels[0].set_title(f"{title}, maximum projections" if len(views) == 3 else title, fontsize="medium")
+    for shown, time in zip(values, _titles(images), strict=True):
+        for row, value, name in zip(panels, shown, names, strict=True):
+            for panel, view in zip(row, views, strict=True):
+                _show(panel, value, view)
+            title = "\n".join(filter(None, (name, time)))
+            row[0].set_title(f"{title}, maximum projections" if len(views) == 3 else title, fontsize="medium")
         canvas.draw()
         figure.set_layout_engine("none")  # what the first picture found stays
         coloured = Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))

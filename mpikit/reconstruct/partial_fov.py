@@ -137,7 +137,7 @@ def x_space_patches(
         raise UsageError(
             f"the field-free point is equally fast along {' and '.join('xyz'[axis] for axis in fast)}, "
             "expected one fast axis: there are no lines",
-            hint="recover a constant for each partial field of view instead",
+            hint="recover a constant for each partial field of view instead: -p lost=patch",
         )
     group = _lines(grid, fast[0]) if lost == "line" else np.zeros(int(np.prod(grid.size)), np.int64)
     patches = [

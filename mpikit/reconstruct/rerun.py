@@ -16,6 +16,7 @@ from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned, silent
 from mpikit.provenance import read_history, sha256
 from mpikit.reconstruct.image import Images
+from mpikit.reconstruct.options import METHODS, without_idle
 from mpikit.reconstruct.outputs import stored_history
 from mpikit.reconstruct.selection import Rows
 
@@ -37,11 +38,11 @@ class Rerun:
     inputs : dict
         The other files that were read, by their role: ``{"system_matrix": (path,)}``.
     options : dict
-        The method and all options, by the names of the arguments of `reconstruct_file`.
+        The method and all options that did something, by the names of the arguments of `reconstruct_file`.
     seed : int or None
     rows : str or None
         The rows that were used, see `rows_text`.
-    images_sha256 : str or None
+    images_sha256, deviation_sha256 : str or None
         See `images_digest`.
     """
 
@@ -52,15 +53,21 @@ class Rerun:
     seed: int | None = None
     rows: str | None = None
     images_sha256: str | None = None
+    deviation_sha256: str | None = None
 
 
 def repeatable(
-    record: Mapping[str, Any], *, inputs: Roles, images: Images, rows: Rows | None = None
+    record: Mapping[str, Any],
+    *,
+    inputs: Roles,
+    images: Images,
+    rows: Rows | None = None,
+    deviation: Images | None = None,
 ) -> dict[str, Any]:
     """Return a record of `mpikit.provenance.run_record` with what `read_rerun` needs on top.
 
     That is ``files`` (role, name and hash of each input: names alone may be equal, as those of files in
-    different folders), ``row_list`` and ``images_sha256``.
+    different folders), ``row_list``, ``images_sha256`` and ``deviation_sha256``.
 
     Parameters
     ----------
@@ -70,6 +77,8 @@ def repeatable(
     images : Images
     rows : Rows, optional
         None for a method without rows.
+    deviation : Images, optional
+        Standard deviation of the images.
     """
     paths = [(role, path) for role, some in inputs.items() for path in some]
     names = [path.name for _, path in paths]
@@ -79,6 +88,8 @@ def repeatable(
         for role, path in paths
     ]
     listed = {} if rows is None else {"row_list": rows_text(rows)}
+    if deviation is not None:
+        listed["deviation_sha256"] = images_digest(deviation)
     return {**record, "files": files, **listed, "images_sha256": images_digest(images)}
 
 
@@ -120,17 +131,25 @@ def read_rerun(made: Path, *, places: Sequence[Path] = (), tell: Callable[[Event
         made,
         source[0],
         found,
-        {f"{name}_" if keyword.iskeyword(name) else name: value for name, value in options.items()},
+        _said(options),
         record.get("seed"),
         record.get("row_list"),
         record.get("images_sha256"),
+        record.get("deviation_sha256"),
     )
 
 
 def check_repeat(
-    rerun: Rerun, images: Images, rows: Rows | None = None, *, tell: Callable[[Event], None]
+    rerun: Rerun,
+    images: Images,
+    rows: Rows | None = None,
+    deviation: Images | None = None,
+    *,
+    tell: Callable[[Event], None],
 ) -> bool:
     """Tell whether images are those that were made before, bit for bit; if not, whether the rows are.
+
+    Their standard deviation is compared too, when there was one.
 
     Parameters
     ----------
@@ -138,8 +157,13 @@ def check_repeat(
     images : Images
     rows : Rows, optional
         None for a method without rows.
+    deviation : Images, optional
     tell : callable
     """
+    spread = None if deviation is None else images_digest(deviation)
+    if rerun.images_sha256 == images_digest(images) and rerun.deviation_sha256 != spread:
+        tell(Warned(f"the images are those of {rerun.made.name}, but not their standard deviation"))
+        return False
     if rerun.images_sha256 == images_digest(images):
         tell(Finding("repeat", True, f"the images are those of {rerun.made.name}, bit for bit"))
         return True
@@ -184,6 +208,13 @@ def _last_reconstruction(made: Path) -> dict[str, Any]:
             hint="name a file that mpikit reconstruct wrote",
         )
     return records[-1]
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options by the names of the arguments, without those that did nothing."""
+    named = {f"{name}_" if keyword.iskeyword(name) else name: value for name, value in options.items()}
+    method = named.get("method")
+    return without_idle(method, named) if isinstance(method, str) and method in METHODS else named
 
 
 def _entries(record: Mapping[str, Any], made: Path) -> list[tuple[str, str, str]]:

@@ -18,7 +18,8 @@ class RowSource(Protocol):
     """A system matrix in parts of whole rows: what a matrix that does not fit into memory has to offer.
 
     A solver loads the parts 0, 1, ... in turn, once to set up and once in each sweep, so a source can read
-    the next part ahead. It works on the rows in the order in which they come.
+    the next part ahead. It works on the rows in the order in which they come. The rows of a part may be zero
+    outside some voxels, as those of one of several patches are: then only their columns are loaded.
     """
 
     @property
@@ -35,8 +36,14 @@ class RowSource(Protocol):
     def rows(self, part: int, /) -> slice | NDArray[np.intp]:
         """Return which rows of the matrix a part holds; all parts together hold each row once."""
 
+    def columns(self, part: int, /) -> slice | NDArray[np.intp]:
+        """Return which voxels the loaded columns of a part are, each at most once; ``slice(None)`` for all.
+
+        The other columns of these rows are zero.
+        """
+
     def load(self, part: int, /) -> Array:
-        """Return the values of a part, shape (rows of the part, P), row-major.
+        """Return the values of a part, shape (rows of the part, columns of the part), row-major.
 
         They have to stay as they are until the next part is loaded.
         """
@@ -75,6 +82,10 @@ class ArrayRows:
         """Return which rows the part holds: all."""
         return slice(None) if self.order is None else self.order
 
+    def columns(self, _part: int, /) -> slice:
+        """Return which voxels the part touches: all."""
+        return slice(None)
+
     def load(self, _part: int, /) -> Array:
         """Return the array itself."""
         return self.matrix
@@ -95,7 +106,8 @@ def as_source(matrix: Array | RowSource, order: Order = None) -> RowSource:
     InputError
         The matrix is no (M, P) array with values, or a source without complex values.
     UsageError
-        A source with another order, or whose parts do not hold each row once; or an order that is none.
+        A source with another order, whose parts do not hold each row once, or with a part without rows or
+        whose columns are no voxels; or an order that is none.
     """
     if isinstance(matrix, np.ndarray):
         if matrix.ndim != 2 or matrix.size == 0:
@@ -113,7 +125,22 @@ def as_source(matrix: Array | RowSource, order: Order = None) -> RowSource:
     if matrix.dtype not in (np.complex64, np.complex128):
         raise InputError(f"the source of rows has values of type {matrix.dtype}, expected complex ones")
     row_order(walk_order(matrix), matrix.shape[0])
+    _check_parts(matrix)
     return matrix
+
+
+def _check_parts(source: RowSource) -> None:
+    rows, voxels = (np.arange(size) for size in source.shape)
+    for part in range(len(source)):
+        if not rows[source.rows(part)].size:
+            raise UsageError(f"part {part} of the matrix has no rows", hint="leave the part out")
+        columns = source.columns(part)
+        found = voxels[columns] if isinstance(columns, slice) else columns
+        if not found.size or not np.isin(found, voxels).all() or len(np.unique(found)) < len(found):
+            raise UsageError(
+                f"the columns of part {part} of the matrix are wrong, expected voxels from 0 to"
+                f" {len(voxels) - 1}, none of them twice"
+            )
 
 
 def row_order(order: Order, rows: int) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""From measured signals to spectra: leakage correction, averages, grouping.
+"""From measured signals to spectra: grouping, leakage correction, averages.
 
 The letters are those of the MDF standard: N frames, J periods, C receive channels, V samples,
 K = V // 2 + 1 lines. An array of complex numbers holds spectra, one of real numbers the time domain.
@@ -6,7 +6,6 @@ K = V // 2 + 1 lines. An array of complex numbers holds spectra, one of real num
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from mpikit.errors import InputError, UsageError
 
 Array = NDArray[Any]
-Complex = NDArray[np.complex128]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -27,34 +25,31 @@ class Preparation:
 
     Parameters
     ----------
-    average_frames : int
-        Consecutive frames of which the mean is taken; the last block may be shorter.
-    average_periods : int
-        Consecutive periods of a frame of which the mean is taken.
-    group_periods : int
-        Consecutive periods, after averaging, that make one longer period.
-    correct_leakage : bool
+    grouping : int
+        Consecutive periods of a frame that make one longer period.
+    leakage : bool
+        Correct the spectral leakage.
+    averages : int or None
+        Consecutive periods of a frame, after grouping, of which the mean is taken; None: all of them.
     """
 
-    average_frames: int = 1
-    average_periods: int = 1
-    group_periods: int = 1
-    correct_leakage: bool = False
+    grouping: int = 1
+    leakage: bool = False
+    averages: int | None = None
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether it takes signals in the time domain."""
+        return self.leakage or self.grouping != 1
 
 
-def prepare(
-    signal: Array,
-    preparation: Preparation,
-    *,
-    frame_index: Ints | None = None,
-    subtract: Callable[[Array], Array] | None = None,
-    inverse: Complex | None = None,
-) -> Array:
+def prepare(signal: Array, preparation: Preparation, *, frame_index: Ints | None = None) -> Array:
     """Take signals through all steps up to the spectra of which rows are picked.
 
-    The order is: leakage correction, average of frames, average of periods, background of the same file,
-    grouping, Fourier transform, transfer function. The rows are picked, and the background of another file
-    is subtracted, afterwards.
+    The order is: grouping, leakage correction, Fourier transform, average of periods. Grouping comes first,
+    so that longer periods which repeat are corrected by and averaged with each other (MPIFiles.jl averages
+    periods before it groups them, which mixes the parts of a longer period). All else is linear, and done on
+    the picked rows: transfer function, background and the average of frames.
 
     Parameters
     ----------
@@ -63,57 +58,77 @@ def prepare(
     preparation : Preparation
     frame_index : shape (N,), optional
         Place of the frames in acquisition, for the leakage correction. None: one after the other.
-    subtract : callable, optional
-        Takes the averaged signals (N', J', C, V) and returns them without their background.
-    inverse : shape (C, K'), optional
-        What spectra are multiplied with: see `mpikit.reconstruct.transfer`.
 
     Returns
     -------
-    shape (N', J', C, K'), complex
-        Spectra, an un-normalised rfft.
+    shape (N, J', C, K'), complex
+        Spectra, an un-normalised rfft, with J' = J / (grouping * averages), or 1.
 
     Raises
     ------
     InputError, UsageError
     """
-    if np.iscomplexobj(signal) and (preparation.correct_leakage or preparation.group_periods != 1):
-        wanted = "spectral leakage correction" if preparation.correct_leakage else "grouping of periods"
+    if np.iscomplexobj(signal) and preparation.needs_time:
+        wanted = "spectral leakage correction" if preparation.leakage else "grouping of periods"
         raise InputError(
             f"{wanted} needs signals in the time domain, the file stores spectra",
             hint="mpikit convert --domain time",
         )
-    if preparation.correct_leakage:
-        signal = correct_leakage(signal, frame_index=frame_index)
-    signal = average_frames(signal, preparation.average_frames)
-    signal = average_periods(signal, preparation.average_periods)
-    if subtract is not None:
-        signal = subtract(signal)
     if not np.iscomplexobj(signal):
-        signal = np.fft.rfft(group_periods(signal, preparation.group_periods), axis=-1)
-    return signal if inverse is None else signal * inverse
+        signal = group_periods(signal, preparation.grouping)
+        if preparation.leakage:
+            signal = correct_leakage(signal, frame_index=frame_index)
+        signal = np.fft.rfft(signal, axis=-1)
+    return average_periods(signal, preparation.averages or signal.shape[1])
 
 
-def average_frames(signal: Array, count: int) -> Array:
-    """Take the mean of blocks of consecutive frames; the last block may be shorter.
+def columns_of_images(frames: int, blocks: int, count: int) -> tuple[Ints, Ints]:
+    """Put the columns of each image side by side.
+
+    An image is the mean of one column of each of ``count`` consecutive frames; the last frames may be fewer.
 
     Parameters
     ----------
-    signal : shape (N, ...)
+    frames : int
+        N.
+    blocks : int
+        Columns B that each frame has.
     count : int
+        Consecutive frames that are averaged.
 
     Returns
     -------
-    shape (ceil(N / count), ...)
+    order : shape (N B,)
+        Columns in the order of the images, of those of a frame after the other.
+    sizes : shape (Q,)
+        Columns of each image.
     """
     _check_count("frames to average", count)
-    if count == 1:
-        return signal
-    starts = np.arange(0, len(signal), count)
-    kind = np.result_type(signal, np.float64)
-    sums = np.add.reduceat(signal, starts, axis=0, dtype=kind)
-    sizes = np.diff(np.append(starts, len(signal)))
-    return _like(sums / sizes.reshape(-1, *[1] * (signal.ndim - 1)), signal)
+    columns = np.arange(frames * blocks).reshape(frames, blocks)
+    together = [columns[start : start + count] for start in range(0, frames, count)]
+    order = np.concatenate([part.T.ravel() for part in together])
+    sizes = np.repeat([len(part) for part in together], blocks)
+    return order, sizes
+
+
+def average_columns(data: Array, sizes: Ints) -> Array:
+    """Take the mean of consecutive columns.
+
+    Parameters
+    ----------
+    data : shape (M, n)
+    sizes : shape (Q,)
+        Columns in each mean.
+
+    Returns
+    -------
+    shape (M, Q)
+    """
+    if np.all(sizes == 1):
+        return data
+    kind = np.result_type(data, np.float64)
+    sums = np.add.reduceat(data, np.cumsum(sizes) - sizes, axis=1, dtype=kind)
+    return _like(sums / sizes, data)
 
 
 def average_periods(signal: Array, count: int) -> Array:
@@ -211,7 +226,14 @@ def correct_leakage(signal: Array, *, frame_index: Ints | None = None) -> Array:
     Each period is replaced by itself and its two neighbours under a Hann window over all three, folded to one
     period. Its lines are every third line of the windowed spectrum. The first and the last period have one
     neighbour. Neighbours are the periods of the same frame, or the frames if these have one period. It is not
-    for patches, whose periods do not repeat, and not for system matrices.
+    for patches, whose periods do not repeat, and not for system matrices. Frames with and without the object
+    are no neighbours either: the object would be missing in a part of the window. They come one kind at a
+    time, with their `frame_index`.
+
+    A period shares samples with its neighbours afterwards. White noise of one period falls by the factor
+    0.71 (root mean square), 0.87 at the ends, and is correlated with that of the neighbours: by 0.47 with the
+    next, by 0.03 with the one after it. So the mean of many periods has the noise that it has without the
+    correction, not the smaller one that their spread suggests.
 
     Parameters
     ----------
@@ -237,7 +259,8 @@ def correct_leakage(signal: Array, *, frame_index: Ints | None = None) -> Array:
     runs = np.split(signal, np.flatnonzero(np.diff(index) != 1) + 1)
     if min(len(run) for run in runs) < 2:
         raise InputError(
-            "a frame has no neighbour, spectral leakage correction needs two or more that follow each other",
+            "a frame has no neighbour, spectral leakage correction needs two or more that follow each other, "
+            "with the object or without",
             hint="leave out the spectral leakage correction",
         )
     return np.concatenate([_folded(run) for run in runs])

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.events import Event, Finding, Warned
+from mpikit.events import Event, Finding, Warned, silent
 from mpikit.reconstruct import solvers
 from mpikit.reconstruct.choosing import Choice, choose_lambda
-from mpikit.reconstruct.kaczmarz import kaczmarz, row_energies
+from mpikit.reconstruct.frames import ALONE, Sharing, Stored, solve_frames
+from mpikit.reconstruct.kaczmarz import absolute_lambda, kaczmarz
+from mpikit.reconstruct.linear_system import LinearSystem
 from mpikit.reconstruct.options import Admm, Cgls, Fista, Kaczmarz, SystemMatrix, Tikhonov
+from mpikit.reconstruct.patch_rows import PatchRows
+from mpikit.reconstruct.solvers.each import Each
 from mpikit.reconstruct.streamed import FileRows
-from mpikit.reconstruct.system_matrix import LinearSystem
 
 Array = NDArray[Any]
-_LEAST = 1e-12  # a diagonal penalty has to be above 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,14 @@ class Solution:
     choice: Choice | None = None
 
 
-def solve(system: LinearSystem, options: SystemMatrix, *, tell: Callable[[Event], None]) -> Solution:
+def solve(
+    system: LinearSystem,
+    options: SystemMatrix,
+    *,
+    sharing: Sharing = ALONE,
+    stored: Stored | None = None,
+    tell: Callable[[Event], None],
+) -> Solution:
     """Minimise ``||W (S c - u)||² + λ ||c||² + µ g(c)`` for each column of the data.
 
     Parameters
@@ -48,6 +58,10 @@ def solve(system: LinearSystem, options: SystemMatrix, *, tell: Callable[[Event]
     system : LinearSystem
     options : SystemMatrix
         Of the class of a method.
+    sharing : Sharing
+        Who solves the frames; this process if the method does not go `by_frames`.
+    stored : Stored, optional
+        Where a streamed matrix comes from; needed for other workers.
     tell : callable
 
     Raises
@@ -56,8 +70,54 @@ def solve(system: LinearSystem, options: SystemMatrix, *, tell: Callable[[Event]
         See the methods.
     """
     relative, choice = _lambda(system, options, tell)
-    images = _method(options)(system, options, relative, tell)
+    method = partial(_images, options=options, relative=relative)
+    if isinstance(options, Tikhonov):
+        images = method(system, tell)
+    else:
+        images = solve_frames(
+            system,
+            method,
+            own_threads=isinstance(options, Kaczmarz),
+            together=isinstance(options, Kaczmarz) and system.dictionary is None,
+            sharing=sharing if by_frames(options) else ALONE,
+            stored=stored,
+            tell=tell,
+        )
     return Solution(images, relative, relative * _scale(system), choice)
+
+
+def by_frames(options: SystemMatrix) -> bool:
+    """Say whether workers can share the frames of one file.
+
+    The closed form is made once for all frames, and a CUDA device is fastest with many at once.
+    """
+    if isinstance(options, Kaczmarz):
+        return options.device == "cpu"
+    return not isinstance(options, Tikhonov)
+
+
+def _images(
+    system: LinearSystem, tell: Callable[[Event], None], *, options: SystemMatrix, relative: float
+) -> Array:
+    return _method(options)(system, options, relative, tell)
+
+
+def images_of(system: LinearSystem, options: SystemMatrix, relative: float) -> Callable[[Array], Array]:
+    """Return what takes other data (M, q) to their images (P, q), real and each column by itself.
+
+    Parameters
+    ----------
+    system : LinearSystem
+    options : SystemMatrix
+    relative : float
+        The λ.
+    """
+
+    def images(data: Array) -> Array:
+        found = _method(options)(replace(system, data=data), options, relative, silent)
+        return np.asarray(found.real)
+
+    return images
 
 
 def _scale(system: LinearSystem) -> float:
@@ -65,9 +125,8 @@ def _scale(system: LinearSystem) -> float:
     matrix = system.matrix
     if isinstance(matrix, np.ndarray):
         return solvers.penalty_scale(matrix, system.weights)
-    weights = np.ones(matrix.shape[0]) if system.weights is None else system.weights
-    parts = (weights[matrix.rows(part)] ** 2 @ row_energies(matrix.load(part)) for part in range(len(matrix)))
-    return float(sum(parts)) / matrix.shape[1]
+    known = matrix.energies() if isinstance(matrix, FileRows) else None
+    return absolute_lambda(matrix, 1.0, weights=system.weights, energies=known)
 
 
 def _lambda(
@@ -103,40 +162,44 @@ def _method(options: SystemMatrix) -> Callable[..., Array]:
 def _kaczmarz(
     system: LinearSystem, options: Kaczmarz, relative: float, tell: Callable[[Event], None]
 ) -> Array:
-    voxels = system.matrix.shape[1]
-    matrix, more = _joint(system, options, relative)
-    images = kaczmarz(
+    matrix, data, more = _with_empty_signals(system, options, relative)
+    return kaczmarz(
         matrix,
-        system.data,
+        data,
         iterations=options.iterations,
         enforce_real=options.enforce_real,
         enforce_positive=options.enforce_positive,
         exact=options.exact,
-        weights=system.weights,
         order=options.seed if options.row_order == "random" else None,
         device=options.device,
         tell=tell,
         **more,
     )
-    return images[:voxels]
 
 
-def _joint(
+def _with_empty_signals(
     system: LinearSystem, options: Kaczmarz, relative: float
-) -> tuple[Array | FileRows, dict[str, Any]]:
-    """Put the signals of the empty scanner beside the matrix: columns whose weights are found with the image.
+) -> tuple[Array | FileRows | PatchRows, Array, dict[str, Any]]:
+    """Return matrix, data, λ and weights; signals of the empty scanner are estimated exactly on the way.
 
-    They are penalised by a λ of their own, and neither real nor positive.
+    With a dictionary D, ``W D = U s V^H``, the least of ``||r - W D d||² + l ||d||²`` over its weights d is
+    ``||T r||²`` with ``T = I - U (1 - sqrt(l / (l + s²))) U^H``. So T W S and T W u have the image that is
+    found jointly with d. Columns for D beside those of S would need very many sweeps.
     """
     if system.dictionary is None:
-        return system.matrix, {"lambda_": relative}
-    held, known, voxels = _held(system), system.dictionary, system.matrix.shape[1]
-    scale = solvers.penalty_scale(held, system.weights)
-    own = solvers.penalty_scale(known, system.weights)
-    matrix = np.concatenate([held, known.astype(held.dtype)], axis=1)
-    penalty = np.full(matrix.shape[1], max(relative, _LEAST) * scale)
-    penalty[voxels:] = max(options.dictionary_lambda, _LEAST) * own
-    return matrix, {"lambda_": penalty, "relative": False, "mask": np.arange(len(penalty)) < voxels}
+        return system.matrix, system.data, {"lambda_": relative, "weights": system.weights}
+    held = _held(system)
+    column = np.ones((len(held), 1)) if system.weights is None else system.weights[:, None]
+    left, sizes, _ = np.linalg.svd(column * system.dictionary, full_matrices=False)
+    penalty = options.dictionary_lambda * float(np.mean(sizes**2))
+    kept = np.sqrt(penalty / (penalty + sizes**2)) if penalty else np.zeros(len(sizes))
+
+    def without(values: Array) -> Array:
+        weighted = column * values
+        return np.asarray(weighted - left @ ((1 - kept)[:, None] * (left.conj().T @ weighted)), values.dtype)
+
+    absolute = relative * solvers.penalty_scale(held, system.weights)
+    return without(held), without(system.data), {"lambda_": absolute, "relative": False}
 
 
 def _cgls(system: LinearSystem, options: Cgls, relative: float, tell: Callable[[Event], None]) -> Array:
@@ -178,6 +241,11 @@ def _held(system: LinearSystem) -> Array:
     return system.matrix
 
 
+def _for_each_tracer(prior: solvers.Prior | None, tracers: int) -> solvers.Prior | None:
+    """Return a prior for several tracers, each of which has an image: neighbours are those of one image."""
+    return Each(prior, tracers) if prior is not None and prior.shape is not None and tracers else prior
+
+
 def _composite(system: LinearSystem, options: Fista | Admm) -> dict[str, Any]:
     shape = cast("tuple[int, int, int]", tuple(system.grid.shape))
     priors: dict[str, Callable[[], solvers.Prior | None]] = {
@@ -189,7 +257,7 @@ def _composite(system: LinearSystem, options: Fista | Admm) -> dict[str, Any]:
     return {
         "iterations": options.iterations,
         "tolerance": options.tolerance,
-        "prior": priors[options.prior](),
+        "prior": _for_each_tracer(priors[options.prior](), len(system.tracers)),
         "mu": options.mu,
         "weights": system.weights,
         "enforce_real": options.enforce_real,

@@ -29,7 +29,7 @@ class Sweep:
         The companion v of the image; √λ v tends to the weighted residual of the data (v itself for a λ for
         each voxel).
     residual : float
-        Norm of W (b - A x) - √λ v over the norm of W b, each row as the sweep met it.
+        Norm of W (b - A x) - √λ v over the norm of W b, each block of rows as the sweep met it.
     lambda_ : float, or shape (P,)
         The absolute λ.
 

@@ -78,7 +78,12 @@ def linear_deviation(solve: Solve, noise: Floats, *, rng: np.random.Generator) -
 
 
 def bootstrap_deviation(
-    solve: Solve, data: Array, *, rng: np.random.Generator, resamples: int = DRAWS
+    solve: Solve,
+    data: Array,
+    *,
+    rng: np.random.Generator,
+    resamples: int = DRAWS,
+    shared_noise: Floats | None = None,
 ) -> Floats:
     """Return the standard deviation of the image of averaged frames, by resampling the frames.
 
@@ -94,7 +99,11 @@ def bootstrap_deviation(
         noise only as far as it differs between frames.
     rng : Generator
     resamples : int
-        B. The relative error of the result is about ``1 / sqrt(2 B)``.
+        B. The relative error that resampling adds is about ``1 / sqrt(2 B)``; that of N frames is larger when
+        they are few.
+    shared_noise : shape (M,), unit of the data, optional
+        Standard deviation of what all frames have in common, as the noise of a background that was
+        subtracted from them. Resampling cannot see it; it is drawn.
 
     Returns
     -------
@@ -105,14 +114,15 @@ def bootstrap_deviation(
     UsageError
         With fewer than two resamples.
     InputError
-        With fewer than two frames.
+        With fewer than two frames, or shared noise that does not fit or is negative or not finite.
     NumericalError
         When an image is not finite.
 
     Notes
     -----
     B. Efron, Annals of Statistics 7 (1979). The spread of the resampled means is too small by
-    ``sqrt((N - 1) / N)``, as their variance is that of the frames with denominator N; this is put right.
+    ``sqrt((N - 1) / N)``, as their variance is that of the frames with denominator N; their deviations from
+    the mean are made larger by that before they are reconstructed.
     """
     frames = data.shape[1] if data.ndim == 2 else 0
     if frames < 2:
@@ -121,10 +131,18 @@ def bootstrap_deviation(
             hint="do not average the frames, or draw noise from background frames",
         )
     _check_draws(resamples)
+    shared = None if shared_noise is None else _fitting_noise(shared_noise, len(data))
     counts = rng.multinomial(frames, np.full(frames, 1 / frames), size=resamples).T
-    shares = (counts / frames).astype(data.real.dtype)
-    blocks = (data @ shares[:, draws] for draws in _slices(resamples))
-    return np.asarray(_spread(solve, blocks) * (frames / (frames - 1)) ** 0.5)
+    shares = 1 / frames + (frames / (frames - 1)) ** 0.5 * (counts - 1) / frames
+    kind = np.result_type(data.dtype, np.complex64)
+
+    def means(draws: slice) -> Array:
+        mean = data @ shares[:, draws].astype(data.real.dtype)
+        if shared is not None:
+            mean = mean + _circular(shared, draws.stop - draws.start, rng)
+        return np.asarray(mean, kind)
+
+    return _spread(solve, (means(draws) for draws in _slices(resamples)))
 
 
 def simulated_deviation(
@@ -164,9 +182,9 @@ def simulated_deviation(
     The parametric bootstrap. The data hold noise already, and more is added: exact for linear solvers, but a
     little too large with positivity where the image is near 0.
     """
-    noise = _checked_noise(noise)
-    if data.shape != noise.shape:
+    if data.ndim != 1:
         raise InputError(f"data {data.shape} and noise {noise.shape} do not fit: expected (M,) and (M,)")
+    noise = _fitting_noise(noise, len(data))
     _check_draws(draws)
     kind = np.result_type(data.dtype, np.complex64)
     blocks = (
@@ -217,6 +235,13 @@ def _checked_noise(noise: Floats) -> Floats:
             f"the noise of the rows, shape {noise.shape}, must be a vector of finite numbers from 0 on"
         )
     return np.asarray(noise, np.float64)
+
+
+def _fitting_noise(noise: Floats, rows: int) -> Floats:
+    noise = _checked_noise(noise)
+    if len(noise) != rows:
+        raise InputError(f"data of {rows} rows and noise of {len(noise)} do not fit: expected one each")
+    return noise
 
 
 def _check_draws(draws: int) -> None:

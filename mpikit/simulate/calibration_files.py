@@ -21,7 +21,7 @@ from mpikit.simulate.files import How, Simulated, described, tell_of_clipping
 from mpikit.simulate.particles import LITRES
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.resources import check_disk, check_memory
-from mpikit.simulate.workers import in_order
+from mpikit.workers import in_order
 
 CALIBRATION_NOISE = "gaussian:level=channel,snr_db=40"
 _HELD = 1 << 28  # bytes of spectra that are written at once

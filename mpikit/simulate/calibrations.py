@@ -18,7 +18,7 @@ from mpikit.simulate.acquisition import Acquired, Acquisition, header, streams
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.scanner_fields import fields_of
 from mpikit.simulate.signals import Signals, check_scanner, received
-from mpikit.simulate.workers import in_order
+from mpikit.workers import in_order
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

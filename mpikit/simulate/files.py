@@ -33,7 +33,7 @@ from mpikit.simulate.presets import Preset
 from mpikit.simulate.request import Recipe
 from mpikit.simulate.resources import check_disk, check_memory, check_scan
 from mpikit.simulate.scans import Block, Session, Simulation
-from mpikit.simulate.workers import check_workers, in_order
+from mpikit.workers import check_workers, in_order
 
 
 @dataclass(frozen=True)

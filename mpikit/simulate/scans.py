@@ -16,7 +16,7 @@ from mpikit.simulate.acquisition import Acquired, Acquisition, header, streams
 from mpikit.simulate.phantoms import Digits, Phantom
 from mpikit.simulate.presets import Preset
 from mpikit.simulate.signals import Form, Signals, check_scanner
-from mpikit.simulate.workers import in_order
+from mpikit.workers import in_order
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -12,7 +12,14 @@ from pydantic import Field, field_validator, model_validator
 
 from mpikit import Denoiser, Options
 from mpikit.errors import UsageError
-from mpikit.options import did_you_mean, expected, option_fields, options_as_text, parse_options
+from mpikit.options import (
+    did_you_mean,
+    expected,
+    option_fields,
+    options_as_text,
+    parse_options,
+    read_pairs,
+)
 
 
 class Window(Enum):
@@ -152,3 +159,13 @@ def test_words_for_every_option():
 def test_nothing_is_near():
     assert did_you_mean("wavelet", ["box", "average"]) == ""
     assert did_you_mean("avrage", ["box", "average"]) == "did you mean 'average'?"
+
+
+@pytest.mark.parametrize("text", ["19,20,9", "19x20x9", "19X20x9", "19, 20, 9"])
+def test_sizes_are_written_with_commas_or_with_x(text):
+    assert Kitchen.model_validate(read_pairs("kitchen", Kitchen, [f"lines={text}"])).lines == (19, 20, 9)
+
+
+def test_an_x_in_a_word_is_no_size():
+    assert read_pairs("kitchen", Kitchen, ["title=8x8"]) == {"title": "8x8"}
+    assert read_pairs("kitchen", Kitchen, ["lines=8x"]) == {"lines": ["8x"]}

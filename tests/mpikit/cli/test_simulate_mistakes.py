@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from mpikit import workers
 from mpikit.cli import main
-from mpikit.simulate import workers
 from mpikit.simulate.presets import preset_names, preset_text
 
 SMALL = ("openmpi-1d", "-o", "x.mdf")

@@ -14,7 +14,14 @@ from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
 from mpikit.provenance import HISTORY
 from mpikit.reconstruct.image import Images
-from mpikit.reconstruct.outputs import FORMATS, affine, stored_history, suffix_of, write_images
+from mpikit.reconstruct.outputs import (
+    FORMATS,
+    affine,
+    deviation_file,
+    stored_history,
+    suffix_of,
+    write_images,
+)
 
 HISTORY_TEXT = '[{"command": "reconstruct", "operator": "Zoë"}]'
 YELLOW = [253, 231, 37]  # where viridis ends
@@ -243,3 +250,39 @@ def test_heavy_packages_are_imported_when_they_are_used(tmp_path, images, monkey
     imported = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", refuse)
     write_images(tmp_path / "x.npz", images, history="")
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_standard_deviation_stands_in_a_nifti_file_of_its_own(tmp_path, images, count):
+    known = Images(images.values, images.grid, images.frames, images.unit, concentration=0.2)
+    deviation = Images(images.values[:count] / 7, SHIFTED, images.frames[:0], images.unit, concentration=0.2)
+    write_images(tmp_path / "x.NII.gz", known, history=HISTORY_TEXT, deviation=deviation)
+    apart = tmp_path / "x.uncertainty.NII.gz"
+    found = nibabel.load(apart)
+    assert found.header["descrip"].item() == b"standard deviation of an MPI image in mmol/L"
+    assert found.get_fdata().shape == ((4, 3, 2, 5) if count == 5 else (4, 3, 2))
+    values = found.get_fdata(dtype=np.float32).T
+    np.testing.assert_array_equal(values.reshape(count, 2, 3, 4), deviation.shown[0])
+    np.testing.assert_array_equal(found.affine, nibabel.load(tmp_path / "x.NII.gz").affine)
+    assert stored_history(apart) == HISTORY_TEXT
+    (tmp_path / "x.NII.gz").unlink()
+    with pytest.raises(InputError, match=r"x\.uncertainty\.NII\.gz exists already"):
+        write_images(tmp_path / "x.NII.gz", known, history="", deviation=deviation)
+    assert not (tmp_path / "x.NII.gz").exists()
+
+
+def test_the_standard_deviation_stands_beside_the_images_in_npz(tmp_path, images):
+    known = Images(images.values, images.grid, images.frames, images.unit, concentration=0.2)
+    deviation = Images(images.values[:1] / 7, SHIFTED, images.frames[:0], images.unit, concentration=0.2)
+    write_images(tmp_path / "with.npz", known, history="", deviation=deviation)
+    write_images(tmp_path / "without.npz", known, history="")
+    with np.load(tmp_path / "with.npz") as arrays:
+        np.testing.assert_array_equal(arrays["standard_deviation"], deviation.shown[0])
+        np.testing.assert_array_equal(arrays["images"], known.shown[0])
+    with np.load(tmp_path / "without.npz") as arrays:
+        assert "standard_deviation" not in arrays
+
+
+def test_names_of_files_with_the_standard_deviation(tmp_path):
+    assert deviation_file(tmp_path / "a.b.nii") == tmp_path / "a.b.uncertainty.nii"
+    assert [deviation_file(tmp_path / name) for name in ("a.npz", "a.gif", "a.mdf")] == [None] * 3

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mpikit.errors import InputError, UsageError
 from mpikit.reconstruct.signals import (
     Preparation,
-    average_frames,
+    average_columns,
     average_periods,
+    columns_of_images,
     correct_leakage,
     group_periods,
     leakage_weights,
@@ -24,14 +23,22 @@ def signal(rng):
     return rng.normal(size=(N, J, C, V))
 
 
-def test_the_last_block_of_frames_may_be_shorter(signal):
-    averaged = average_frames(signal, 3)
-    assert averaged.shape == (3, J, C, V)
-    np.testing.assert_allclose(averaged[0], (signal[0] + signal[1] + signal[2]) / 3, rtol=1e-12)
-    np.testing.assert_allclose(averaged[1], signal[3:6].mean(axis=0), rtol=1e-12)
-    np.testing.assert_array_equal(averaged[2], signal[6])
-    np.testing.assert_allclose(average_frames(signal, 99)[0], signal.mean(axis=0), rtol=1e-12)
-    assert average_frames(signal[:0], 3).shape == (0, J, C, V)
+def test_columns_of_an_image_stand_side_by_side():
+    """Five frames of three columns, two frames in an image: the last three images have one."""
+    order, sizes = columns_of_images(5, 3, 2)
+    assert order.tolist() == [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11, 12, 13, 14]
+    assert sizes.tolist() == [2] * 6 + [1] * 3
+    order, sizes = columns_of_images(5, 1, 99)
+    assert (order.tolist(), sizes.tolist()) == ([0, 1, 2, 3, 4], [5])
+
+
+def test_columns_are_averaged(rng):
+    data = (rng.normal(size=(4, 7)) + 1j * rng.normal(size=(4, 7))).astype(np.complex64)
+    averaged = average_columns(data, np.array([3, 1, 2, 1]))
+    assert averaged.dtype == np.complex64
+    wanted = [data[:, :3].mean(axis=1), data[:, 3], (data[:, 4] + data[:, 5]) / 2, data[:, 6]]
+    np.testing.assert_allclose(averaged, np.transpose(wanted), rtol=1e-6)
+    assert average_columns(data, np.ones(7, int)) is data
 
 
 def test_periods_are_averaged_within_a_frame(signal):
@@ -50,7 +57,7 @@ def test_grouped_periods_follow_each_other_in_time(signal):
 
 def test_repeated_periods_put_everything_on_every_third_line(signal):
     repeated = np.repeat(signal[:, :1], 3, axis=1)
-    spectra = prepare(repeated, Preparation(group_periods=3))
+    spectra = prepare(repeated, Preparation(grouping=3))
     np.testing.assert_allclose(spectra[:, 0, :, ::3], 3 * np.fft.rfft(signal[:, 0]), rtol=1e-9, atol=1e-12)
     off = np.arange(spectra.shape[-1]) % 3 != 0
     np.testing.assert_allclose(spectra[..., off], 0, atol=1e-12)
@@ -59,19 +66,18 @@ def test_repeated_periods_put_everything_on_every_third_line(signal):
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.complex64, np.complex128])
 def test_precision_is_kept(signal, kind):
     values = signal.astype(kind)
-    assert average_frames(values, 2).dtype == kind
     assert average_periods(values, 2).dtype == kind
 
 
 def test_integers_have_means_that_are_none(signal):
     counts = np.array([1, 2]).reshape(2, 1, 1, 1)
-    assert average_frames(counts, 2).item() == 1.5
     assert average_periods(counts.reshape(1, 2, 1, 1), 2).item() == 1.5
 
 
 def test_a_mean_of_single_precision_is_summed_in_double():
-    values = np.full((3000, 1, 1, 1), 0.1, np.float32)
-    assert average_frames(values, 3000).item() == np.float32(0.1)
+    values = np.full((1, 3000), 0.1, np.float32)
+    assert average_columns(values, np.array([3000])).item() == np.float32(0.1)
+    assert average_periods(values, 3000).item() == np.float32(0.1)
 
 
 @pytest.mark.parametrize("steps", [average_periods, group_periods])
@@ -81,7 +87,9 @@ def test_periods_that_cannot_be_taken_together(signal, steps, count):
         steps(signal, count)
 
 
-@pytest.mark.parametrize("steps", [average_frames, average_periods, group_periods])
+@pytest.mark.parametrize(
+    "steps", [average_periods, group_periods, lambda _, count: columns_of_images(7, 2, count)]
+)
 def test_fewer_than_one(signal, steps):
     with pytest.raises(UsageError, match="expected 1 or more"):
         steps(signal, 0)
@@ -163,42 +171,49 @@ def test_leakage_correction_of_no_frames_and_of_single_precision(signal):
     np.testing.assert_allclose(correct_leakage(single), correct_leakage(signal), rtol=0, atol=1e-6)
 
 
-def test_all_steps_in_their_order(signal):
-    how = Preparation(average_frames=2, average_periods=2, group_periods=3, correct_leakage=True)
-    background = np.arange(1, 4).reshape(3, 1, 1) + np.zeros((3, C, V))
-    inverse = np.arange(C * (3 * V // 2 + 1)).reshape(C, -1) * 1j
-    seen = []
-
-    def subtract(averaged):
-        seen.append(averaged.shape)
-        return averaged - background
-
-    spectra = prepare(signal, how, subtract=subtract, inverse=inverse)
-    assert seen == [(4, 3, C, V)]
-    step = average_periods(average_frames(correct_leakage(signal), 2), 2) - background
-    joined = np.swapaxes(step, 1, 2).reshape(4, 1, C, 3 * V)
-    np.testing.assert_allclose(spectra, np.fft.rfft(joined) * inverse, rtol=1e-9, atol=1e-9)
+@pytest.mark.parametrize("averages", [1, 2, None])
+def test_all_steps_in_their_order(rng, averages):
+    """Periods are joined, then corrected with their like, transformed and averaged."""
+    signal = rng.normal(size=(3, 12, C, V))
+    spectra = prepare(signal, Preparation(3, True, averages))
+    joined = np.stack(
+        [np.concatenate(list(frame[j : j + 3]), axis=-1) for frame in signal for j in (0, 3, 6, 9)]
+    )
+    each = np.fft.rfft(correct_leakage(joined.reshape(3, 4, C, 3 * V)))
+    wanted = each.reshape(3, -1, averages or 4, C, 3 * V // 2 + 1).mean(axis=2)
+    assert spectra.shape == (3, 4 // (averages or 4), C, 16)
+    np.testing.assert_allclose(spectra, wanted, rtol=1e-9, atol=1e-9)
 
 
 def test_frames_that_do_not_follow_each_other_are_told_to_the_correction(rng):
     signal, index = rng.normal(size=(4, 1, 2, 9)), np.array([0, 1, 7, 8])
-    spectra = prepare(signal, Preparation(correct_leakage=True), frame_index=index)
+    spectra = prepare(signal, Preparation(leakage=True), frame_index=index)
     np.testing.assert_allclose(spectra, np.fft.rfft(correct_leakage(signal, frame_index=index)), rtol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 9), st.sampled_from([1, 2, 3, 6]))
-def test_averages_of_spectra_are_spectra_of_averages(frames, periods):
-    signal = np.random.default_rng(5).normal(size=(N, J, C, V))
-    how = Preparation(average_frames=frames, average_periods=periods)
-    np.testing.assert_allclose(prepare(np.fft.rfft(signal), how), prepare(signal, how), rtol=1e-9, atol=1e-9)
+def test_the_correction_correlates_the_noise_as_its_docstring_says(rng):
+    periods = np.moveaxis(correct_leakage(rng.normal(size=(1, 6, 50, 400))), 1, 0)[:, 0]
+    covariance = np.array([[np.mean(one * other) for other in periods[1:]] for one in periods[1:]])
+    middle = covariance[1, 1]
+    assert middle**0.5 == pytest.approx(0.71, abs=0.02)
+    assert covariance[4, 4] ** 0.5 == pytest.approx(0.87, abs=0.02)
+    assert covariance[1, 2] / middle == pytest.approx(0.47, abs=0.03)
+    assert covariance[1, 3] / middle == pytest.approx(0.03, abs=0.03)
+
+
+@pytest.mark.parametrize("periods", [1, 2, 3, 6, None])
+def test_averages_of_spectra_are_spectra_of_averages(signal, periods):
+    how = Preparation(averages=periods)
+    wanted = np.fft.rfft(average_periods(signal, periods or J))
+    np.testing.assert_allclose(prepare(signal, how), wanted, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(prepare(np.fft.rfft(signal), how), wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        (Preparation(group_periods=2), "grouping of periods"),
-        (Preparation(correct_leakage=True), "spectral leakage correction"),
+        (Preparation(grouping=2), "grouping of periods"),
+        (Preparation(leakage=True), "spectral leakage correction"),
     ],
 )
 def test_spectra_cannot_do_what_needs_time(signal, how, words):

@@ -9,6 +9,8 @@ from mpikit.events import Warned, silent
 from mpikit.reconstruct import Kaczmarz, kaczmarz, read_system
 from mpikit.reconstruct.match import differences
 
+from .conftest import BASE
+
 ALL = {"min_frequency": 0.0, "snr_threshold": 0.0}
 
 
@@ -87,11 +89,17 @@ def test_periods_and_frames_are_averaged(pair):
     assert len(system.frames) == 0
 
 
-def test_patches_are_refused(pair):
-    offset = np.zeros((3, 1, 3))
-    offset[1, 0, 0] = 0.004
-    with pytest.raises(InputError, match=r"offset field differs .* multi-patch reconstruction is not there"):
-        read(pair.measurement(periods=3, offset=offset), pair.calibration())
+@pytest.mark.parametrize(
+    ("path", "what", "hint"),
+    [("gradient", "gradient", "fbp"), ("drivefield/strength", "drive-field strength", "x-space")],
+)
+def test_periods_of_other_fields_than_the_focus_field_are_refused(pair, path, what, hint):
+    values = np.repeat(BASE[f"/acquisition/{path}"], 3, axis=0)
+    values[1] *= 1.5
+    changed = pair.measurement(periods=3, **{f"/acquisition/{path}": values})
+    with pytest.raises(InputError, match=f"the {what} differs between its 3 periods") as caught:
+        read(changed, pair.calibration())
+    assert f"--method {hint}" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,21 @@ def test_bootstrap_of_positive_images_against_repeated_measurements(rng):
     np.testing.assert_allclose(np.mean(found, axis=0)[bright], expected[bright], rtol=0.1)
 
 
+def test_what_all_frames_share_is_drawn(rng):
+    """Equal frames have the shared noise alone; beside noise of their own the squares add."""
+    shared = np.array([0.5, 2.0, 0.0])
+    equal = np.repeat(spectra(rng, 3, 1), 4, axis=1)
+    found = bootstrap_deviation(lambda data: data, equal, rng=rng, resamples=8000, shared_noise=shared)
+    np.testing.assert_allclose(found, shared, rtol=0.04, atol=1e-12)
+    data = spectra(rng, 3, 4)
+    own = data.std(axis=1, ddof=1) / 2
+    found = bootstrap_deviation(lambda data: data, data, rng=rng, resamples=8000, shared_noise=shared)
+    np.testing.assert_allclose(found, np.hypot(own, shared), rtol=0.04)
+    for wrong in (shared[:2], -shared):
+        with pytest.raises(InputError, match="noise"):
+            bootstrap_deviation(lambda data: data, data, rng=rng, shared_noise=wrong)
+
+
 def test_equal_frames_have_no_spread(rng):
     data = np.repeat(spectra(rng, 9, 1), 4, axis=1)
     found = bootstrap_deviation(sweeps(spectra(rng, 9, 6), positive=True), data, rng=rng)

@@ -2,22 +2,25 @@
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mpikit.errors import InputError, UsageError
+from mpikit import workers
+from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.scan_file import read_scan
-from mpikit.simulate import calibrations, scans, workers
+from mpikit.simulate import calibrations, scans
 from mpikit.simulate.calibration_files import simulate_calibration_file
 from mpikit.simulate.files import How, simulate_file
 from mpikit.simulate.phantoms import make_phantom
 from mpikit.simulate.presets import preset
-from mpikit.simulate.workers import in_order
+from mpikit.workers import in_order
 
 NOISE = ["gaussian:snr_db=5", "harmonic:sir_db=10", "background:sbr_db=5,drift_frames=3"]
 
@@ -252,6 +255,52 @@ def test_a_cluster_does_not_change_a_file(one_thread, tmp_path, cluster):
     chosen, folder = one_thread
     assert_same(scan_of(chosen, tmp_path / "scan.mdf", scheduler=address), read_scan(folder / "scan.mdf"))
     assert_same(calibration_of(chosen, tmp_path / "sm.mdf", scheduler=address), read_scan(folder / "sm.mdf"))
+
+
+@dataclass
+class Addresses:
+    """A plan whose arrays are told where they lie."""
+
+    arrays: list[np.ndarray]
+    blocks: int = 12
+
+    def prepare(self):
+        pass
+
+    def draw(self, _index, /):
+        time.sleep(0.01)  # so that nobody does all of them
+        return [(array.flags.aligned, array.sum()) for array in self.arrays]
+
+
+def test_arrays_arrive_where_they_can_be_worked_on(cluster):
+    plan = Addresses([np.ones(size, np.complex128) for size in range(1, 8)] + [np.ones(3, np.uint8)])
+    with in_order(plan, scheduler=cluster(2)) as blocks:  # the second gets them from the first
+        assert list(blocks) == 12 * [[(True, size) for size in range(1, 8)] + [(True, 3)]]
+
+
+def test_processes_of_ours_leave_interrupts_to_us():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        workers._ignore_interrupts()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_workers_that_die_are_told(cluster):
+    from distributed import KilledWorker
+
+    address = cluster(1)
+
+    def die(_):
+        raise KilledWorker("a block", SimpleNamespace(address=address), 3)  # what the scheduler says of it
+
+    with (
+        pytest.raises(NumericalError, match="workers died") as caught,
+        in_order(Numbers(3, die), scheduler=address) as blocks,
+    ):
+        list(blocks)
+    assert "memory" in caught.value.hint
 
 
 def test_a_scheduler_without_workers(tmp_path, cluster):

@@ -1,0 +1,96 @@
+"""Files that stand beside a file of images: pictures, and the standard deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpikit.errors import InputError
+from mpikit.events import Event, Finding, Warned
+from mpikit.figures import save_images
+from mpikit.reconstruct.image import Images
+from mpikit.reconstruct.outputs import deviation_file
+
+DEVIATION = "/_mpikit/standardDeviation"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Names of the files beside a file of images.
+
+    Parameters
+    ----------
+    output : Path
+    picture : Path
+        ``STEM.png``
+    """
+
+    output: Path
+    picture: Path
+
+    @property
+    def curve(self) -> Path:
+        """Picture of the choice of λ, ``STEM.lambda.png``."""
+        return self.picture.with_name(f"{self.picture.stem}.lambda.png")
+
+    @property
+    def deviation_picture(self) -> Path:
+        """Picture of the standard deviation, ``STEM.uncertainty.png``."""
+        return self.picture.with_name(f"{self.picture.stem}.uncertainty.png")
+
+    def wanted(self, *, curve: bool, deviation: bool) -> list[Path]:
+        """Return all files of a run."""
+        apart = deviation_file(self.output)
+        with_deviation = [self.deviation_picture, *([] if apart is None else [apart])]
+        return [
+            self.output,
+            self.picture,
+            *([self.curve] if curve else []),
+            *(with_deviation if deviation else []),
+        ]
+
+    def remove_stale(self, *, curve: bool, deviation: bool, tell: Callable[[Event], None]) -> None:
+        """Remove what a replaced run wrote and this one did not: it would be taken for a part of this one.
+
+        Raises
+        ------
+        InputError
+            When a file cannot be removed.
+        """
+        everything = self.wanted(curve=True, deviation=True)
+        ours = self.wanted(curve=curve, deviation=deviation)
+        for path in everything:
+            if path in ours or not path.is_file():
+                continue
+            try:
+                path.unlink()
+            except OSError as error:
+                raise InputError(
+                    f"{path} is stale and cannot be removed: {error.strerror or error}"
+                ) from error
+            tell(Finding("removed", str(path), f"removed {path}: it was of the images that were replaced"))
+
+    def save_deviation(
+        self,
+        deviation: Images | None,
+        *,
+        overwrite: bool,
+        tell: Callable[[Event], None],
+    ) -> Path | None:
+        """Write the picture of the standard deviation, if there is one, and return its name."""
+        if deviation is None:
+            return None
+        if self.output.name.lower().endswith(".gif"):
+            tell(Warned(f"{self.output.name} holds no standard deviation: it is in the picture alone"))
+        values, unit = deviation.shown
+        save_images(
+            self.deviation_picture,
+            values,
+            deviation.grid,
+            unit=f"standard deviation / ({unit})",
+            frames=deviation.frames.tolist(),
+            tracers=deviation.tracers,
+            overwrite=overwrite,
+        )
+        return self.deviation_picture
