@@ -15,16 +15,16 @@ import mdf
 from mpikit.denoise import Denoised, denoise_scan, refuse_if_missing, score_table
 from mpikit.device import choose_device
 from mpikit.errors import InputError, UsageError
-from mpikit.events import Event, Finding, Warned, silent
+from mpikit.events import Event, Warned, silent
 from mpikit.files import check_output
-from mpikit.models import Card, load_model, save_model
+from mpikit.models import Card, check_model_fits, fitted_card, load_model, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
-from mpikit.provenance import HISTORY, REPEATS, append_history, read_history, run_record
+from mpikit.provenance import HISTORY, REPEATS, append_history, run_record
 from mpikit.records import Denoiser, Run
 from mpikit.scan import Repeats, Scan
-from mpikit.scan_file import EMPTY_LINES, read_scan
-from mpikit.signal import stack_repeats
+from mpikit.scan_file import EMPTY_LINES
+from mpikit.scan_set import describe_repeats, file_history, read_repeated, refuse_calibration
 
 FOURIER = "/measurement/isFourierTransformed"
 
@@ -49,13 +49,13 @@ class _Job:
     options: BaseModel
     state: Mapping[str, NDArray[Any]] | None
     scan: Scan
-    denoised_before: bool
+    warnings: tuple[str, ...]
 
 
 def denoise_file(  # noqa: PLR0913 - as many arguments as the command has options
     source: Path,
     *,
-    method: str,
+    method: str = "",
     parameters: tuple[str, ...] = (),
     output: Path | None = None,
     model: Path | None = None,
@@ -73,7 +73,7 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     source : Path
         MDF file with a measurement.
     method : str
-        Name of the denoiser.
+        Name of the denoiser; empty for that of the model.
     parameters : tuple of str
         Its options, ``name=value``.
     output : Path or None
@@ -112,20 +112,16 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     )
     # only learned methods compute on a device, and asking for one imports torch
     device = choose_device(device) if job.offer.record.learned or device != "auto" else "cpu"
-    tell(_describe_repeats(job.scan, asked=repeats is not None))
-    if job.denoised_before:
-        tell(
-            Warned(
-                f"{job.scan.name} was denoised before: its repeats are no longer independent, no figure holds"
-            )
-        )
+    tell(describe_repeats(job.scan, asked=repeats is not None))
+    for words in job.warnings:
+        tell(Warned(words))
     run = Run(rng=np.random.default_rng(seed), device=device, tell=tell)
     result = denoise_scan(job.scan, job.offer, job.options, run=run, state=job.state)
-    chosen = job.options.model_dump(mode="json")
+    name, chosen = job.offer.record.name, job.options.model_dump(mode="json")
     record = run_record(
         "denoise",
         inputs=job.inputs,
-        options={"method": method, **chosen, "repeats": job.scan.repeats},
+        options={"method": name, **chosen, "repeats": job.scan.repeats},
         seed=seed,
         distribution=job.offer.distribution,
         device=device,
@@ -133,7 +129,7 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     )
     _write(job, result, record, overwrite=overwrite)
     if keep_model is not None:
-        card = Card(method, job.offer.distribution, chosen, record, job.offer.record.cite)
+        card = fitted_card(job.offer, job.options, record, [job.scan])
         save_model(keep_model, card, result.method.state(), overwrite=overwrite)
     return DenoisedFile(job.output, keep_model, result)
 
@@ -141,7 +137,7 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
 def plan(
     source: Path,
     *,
-    method: str,
+    method: str = "",
     parameters: tuple[str, ...] = (),
     output: Path | None = None,
     model: Path | None = None,
@@ -163,7 +159,7 @@ def plan(
     return {
         "source": str(job.source),
         "output": str(job.output),
-        "method": method,
+        "method": job.offer.record.name,
         "distribution": job.offer.distribution,
         "options": job.options.model_dump(mode="json"),
         "repeats": job.scan.repeats,
@@ -190,39 +186,39 @@ def _prepare(
     overwrite: bool,
 ) -> _Job:
     """Read and check all that a run needs; nothing is fitted or written."""
-    offer = registry().denoiser(method)
-    options, state = parse_options(offer.record, parameters), None
-    if model is not None:
-        options, state = _from_model(model, offer, parameters)
+    card, state = load_model(Path(model)) if model is not None else (None, None)
+    if not method and card is None:
+        raise UsageError("which method? expected --method NAME", hint="or --model FILE, of a fitted method")
+    offer = registry().denoiser(method or (card.method if card else ""))
+    if card is None or model is None:
+        options = parse_options(offer.record, parameters)
+    else:
+        options = _model_options(Path(model), card, offer, parameters)
     history = _check_source(source)
-    output = Path(output) if output else default_output(source, method)
+    output = Path(output) if output else default_output(source, offer.record.name)
     inputs = (source,) if model is None else (source, Path(model))
     check_output(output, inputs=inputs, overwrite=overwrite)
     if keep_model is not None:
         _check_model_output(Path(keep_model), output, inputs, overwrite=overwrite)
-    scan = read_scan(source, repeats=repeats)
-    if repeats not in (None, "none") and stack_repeats(scan.signal, scan.repeats).shape[1] < 2:
-        raise UsageError(
-            f"--repeats {repeats}: {scan.name} has N = {len(scan.signal)} foreground frames of "
-            f"J = {scan.signal.shape[1]} periods, so nothing repeats that way",
-            hint="leave --repeats out to have the repeats found",
+    scan = read_repeated(source, repeats=repeats)
+    warnings = []
+    if any(record.get("command") == "denoise" for record in history):
+        warnings.append(
+            f"{scan.name} was denoised before: its repeats are no longer independent, no figure holds"
         )
+    if card is not None and model is not None:
+        odd = check_model_fits(card, Path(model), scan)
+        warnings += [odd] if odd else []
     refuse_if_missing(scan, offer, options)
-    denoised_before = any(record.get("command") == "denoise" for record in history)
-    return _Job(source, output, inputs, offer, options, state, scan, denoised_before)
+    return _Job(source, output, inputs, offer, options, state, scan, tuple(warnings))
 
 
 def _check_source(source: Path) -> list[dict[str, Any]]:
     """Refuse what cannot be denoised; return the history of the file."""
     if not source.name:
         raise UsageError("no file is named", hint="mpikit denoise --method NAME scan.mdf")
-    with mdf.open(source) as file:
-        if file.is_calibration:
-            raise InputError(
-                f"{source.name} is a calibration (a system matrix), expected a measurement",
-                hint="denoise the measurement; mpikit info shows what a file is",
-            )
-        return read_history(_text(file.user_value(HISTORY)))
+    refuse_calibration(source)
+    return file_history(source)
 
 
 def _check_model_output(keep_model: Path, output: Path, inputs: tuple[Path, ...], *, overwrite: bool) -> None:
@@ -234,37 +230,24 @@ def _check_model_output(keep_model: Path, output: Path, inputs: tuple[Path, ...]
     check_output(keep_model, inputs=inputs, overwrite=overwrite, option="--save-model")
 
 
-def _from_model(
-    model: Path, offer: Offer[Denoiser], parameters: tuple[str, ...]
-) -> tuple[BaseModel, dict[str, NDArray[Any]]]:
+def _model_options(model: Path, card: Card, offer: Offer[Denoiser], parameters: tuple[str, ...]) -> BaseModel:
     if parameters:
         raise InputError(
             f"the options of a fitted model are in {model.name}",
             hint="leave out --param, or leave out --model",
         )
-    card, state = load_model(Path(model))
     if card.method != offer.record.name:
         raise InputError(
             f"{model.name} is a model of {card.method!r}, not of {offer.record.name!r}",
-            hint=f"say --method {card.method}",
+            hint=f"say --method {card.method}, or leave --method out",
         )
     try:
-        return offer.record.options.model_validate(dict(card.options)), state
+        return offer.record.options.model_validate(dict(card.options))
     except ValueError as error:
         raise InputError(
-            f"the options in the model file {model.name} are not those of {card.method}"
+            f"the options in the model file {model.name} are not those of {card.method}",
+            hint="it was made by another version of the method: fit it again",
         ) from error
-
-
-def _describe_repeats(scan: Scan, *, asked: bool) -> Finding:
-    frames, periods = scan.signal.shape[:2]
-    words = {
-        "frames": f"the same signal was measured again in {frames} frames",
-        "periods": f"the same signal was measured again in {periods} periods of each frame",
-        "both": f"the same signal was measured again in {frames} frames of {periods} periods",
-        "none": "no signal was measured twice",
-    }
-    return Finding("repeats", scan.repeats, f"repeats: {words[scan.repeats]}{' (as asked)' if asked else ''}")
 
 
 def _write(job: _Job, result: Denoised, record: Mapping[str, Any], *, overwrite: bool) -> None:

@@ -7,13 +7,13 @@ subtracted from estimate and judge alike would be taken for signal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.metrics import ReferenceFree, score_mean, score_repeats
+from mpikit.metrics import ReferenceFree, combine, score_mean, score_repeats
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics, stack_repeats, subtract_background
@@ -191,41 +191,77 @@ def judge_noisy(holdout: Holdout, *, without_background: bool) -> Score | None:
     return Score("noisy", score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
 
 
-def judge(
-    denoiser: Denoiser, method: Method, holdout: Holdout, *, without_background: bool, run: Run
-) -> Score | None:
-    """Score a method that was fitted to the fitting part of a scan.
+@dataclass(frozen=True)
+class Trial:
+    """What a method made of repeats that it is then judged on.
+
+    Parameters
+    ----------
+    inputs : Scan
+        What it was given.
+    estimate : shape (N, J, C, V)
+        Its output.
+    judging : Scan
+        Repeats that had no part in it.
+    """
+
+    inputs: Scan
+    estimate: NDArray[np.float32]
+    judging: Scan
+
+
+def try_out(denoiser: Denoiser, method: Method, holdout: Holdout, *, run: Run) -> Trial | None:
+    """Apply a method that was fitted to the fitting part of a scan to what it is judged on.
 
     Parameters
     ----------
     denoiser : Denoiser
     method : Method
     holdout : Holdout
-    without_background : bool
-        The output of the method is free of background, so the judges must be too.
     run : Run
 
     Returns
     -------
-    Score or None
+    Trial or None
         None when nothing independent is left to judge by.
     """
-    parts = _pooled_parts(holdout) if denoiser.pools else (holdout.inputs, holdout.judging)
-    if parts is None or parts[0] is None or parts[1] is None:
-        return None
-    inputs, judges = parts[0], _judges(parts[1], without_background=without_background)
-    estimate = stack_repeats(method.denoise(inputs, run=run), inputs.repeats)
+    parts = trial_parts(denoiser, holdout)
+    return None if parts is None else Trial(parts[0], method.denoise(parts[0], run=run), parts[1])
+
+
+def score_trial(denoiser: Denoiser, trial: Trial, *, without_background: bool) -> Score:
+    """Score what a method made by the repeats that had no part in it.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+    trial : Trial
+    without_background : bool
+        The output of the method is free of background, so the judges must be too.
+    """
+    judges = _judges(trial.judging, without_background=without_background)
+    estimate = stack_repeats(trial.estimate, trial.inputs.repeats)
     if denoiser.pools:
         figures = score_mean(estimate[:, :1], judges.repeats, common_noise=judges.common_noise)
         return Score(denoiser.name, figures, estimate.shape[1])
     return Score(denoiser.name, score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
 
 
-def _pooled_parts(holdout: Holdout) -> tuple[Scan, Scan] | None:
-    """Choose inputs and judges for a method that uses all repeats of a period at once."""
+def judge(
+    denoiser: Denoiser, method: Method, holdout: Holdout, *, without_background: bool, run: Run
+) -> Score | None:
+    """Score a method that was fitted to the fitting part of a scan: `try_out`, then `score_trial`."""
+    trial = try_out(denoiser, method, holdout, run=run)
+    return None if trial is None else score_trial(denoiser, trial, without_background=without_background)
+
+
+def trial_parts(denoiser: Denoiser, holdout: Holdout) -> tuple[Scan, Scan] | None:
+    """Choose inputs and judges for a method; None when nothing independent is left to judge by."""
     judging, inputs = holdout.judging, holdout.inputs
     if judging is None or inputs is None:
         return None
+    if not denoiser.pools:
+        return inputs, judging
     if holdout.shared:
         return holdout.fitting, judging
     periods = judging.signal.shape[1]  # whole clean signals are held out only where periods repeat
@@ -233,3 +269,18 @@ def _pooled_parts(holdout: Holdout) -> tuple[Scan, Scan] | None:
         return None
     first = np.arange(periods) < periods // 2
     return take_periods(inputs, first), take_periods(judging, ~first)
+
+
+def join(scores: Sequence[tuple[Score, int]]) -> Score:
+    """Join the scores of one method on several scans.
+
+    Parameters
+    ----------
+    scores : sequence of (Score, int)
+        Each with the number of periods that it was measured on. The least of the periods used is kept.
+    """
+    first = scores[0][0]
+    if len(scores) == 1:
+        return first
+    figures = combine([score.figures for score, _ in scores], [count for _, count in scores])
+    return Score(first.method, figures, min(score.periods_used for score, _ in scores))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from mpikit.errors import InputError
 from mpikit.files import write_atomically
+from mpikit.plugins import Offer
+from mpikit.records import Denoiser
+from mpikit.scan import Scan
+from mpikit.signal import noise_statistics
 
 FORMAT = "mpikit-model"
 VERSION = 1
@@ -34,6 +39,10 @@ class Card:
         How it was fitted, see `mpikit.provenance.run_record`.
     cite : tuple of str
         DOIs.
+    signal : mapping
+        What it was fitted to, see `signal_card`; empty when the file does not say.
+    noise : mapping
+        Noise that was found there, see `noise_card`.
     """
 
     method: str
@@ -41,6 +50,92 @@ class Card:
     options: Mapping[str, Any]
     history: Mapping[str, Any] = field(default_factory=dict)
     cite: tuple[str, ...] = ()
+    signal: Mapping[str, Any] = field(default_factory=dict)
+    noise: Mapping[str, Any] = field(default_factory=dict)
+
+
+def signal_card(scan: Scan) -> dict[str, Any]:
+    """Return what a fitted method is bound to: channels, samples, sampling rate in Hz and unit."""
+    channels, samples = scan.signal.shape[2:]
+    return {
+        "channels": channels,
+        "samples": samples,
+        "sampling_rate": float(scan.sampling_rate),
+        "unit": scan.unit,
+    }
+
+
+def noise_card(scans: Sequence[Scan]) -> dict[str, Any]:
+    """Return the noise of some scans: rms of a sample of each channel (C,), unit, and what it comes from."""
+    found = [noise_statistics(scan) for scan in scans]
+    sigma = np.sqrt(np.mean([each.sigma**2 for each in found], axis=0))
+    return {
+        "sigma": sigma.tolist(),
+        "unit": scans[0].unit,
+        "sources": sorted({each.source for each in found}),
+    }
+
+
+def fitted_card(
+    offer: Offer[Denoiser], options: BaseModel, history: Mapping[str, Any], scans: Sequence[Scan]
+) -> Card:
+    """Return the card of a method that was fitted to some scans.
+
+    Parameters
+    ----------
+    offer : Offer of Denoiser
+    options : pydantic.BaseModel
+    history : mapping
+        See `mpikit.provenance.run_record`.
+    scans : sequence of Scan
+        All of one sequence.
+    """
+    return Card(
+        offer.record.name,
+        offer.distribution,
+        options.model_dump(mode="json"),
+        history,
+        offer.record.cite,
+        signal_card(scans[0]),
+        noise_card(scans),
+    )
+
+
+def check_model_fits(card: Card, model: Path, scan: Scan) -> str | None:
+    """Refuse a scan that a model cannot be applied to, before any work.
+
+    Parameters
+    ----------
+    card : Card
+    model : Path
+        Its file, for the message.
+    scan : Scan
+
+    Returns
+    -------
+    str or None
+        What is worth a warning: another sampling rate or unit.
+
+    Raises
+    ------
+    InputError
+        When channels or samples of a period differ.
+    """
+    wanted, found = card.signal, signal_card(scan)
+    if not wanted:
+        return None
+    if (wanted.get("channels"), wanted.get("samples")) != (found["channels"], found["samples"]):
+        raise InputError(
+            f"{scan.name} has {found['channels']} receive channels and {found['samples']} samples in a "
+            f"period, {model.name} was fitted to {wanted.get('channels')} and {wanted.get('samples')}",
+            hint="fit the method on this scan: leave --model out, or mpikit train on scans like it",
+        )
+    differs = [name for name in ("sampling_rate", "unit") if wanted.get(name) != found[name]]
+    if not differs:
+        return None
+    name = differs[0]
+    what = name.replace("_", " ")
+    return f"{scan.name} has the {what} {found[name]}, {model.name} was fitted to {wanted.get(name)}"
 
 
 def save_model(path: Path, card: Card, state: Mapping[str, NDArray[Any]], *, overwrite: bool = False) -> None:
@@ -90,13 +185,16 @@ def load_model(path: Path) -> tuple[Card, dict[str, NDArray[Any]]]:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise InputError(f"{path.name} is no model file of mpikit")
+                raise InputError(
+                    f"{path.name} is no model file of mpikit",
+                    hint="a model file is made by mpikit train, or by --save-model",
+                )
             _check_version(path, header)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, TypeError, AttributeError) as error:  # the last two: no dtype of NumPy
         raise InputError(
             f"{path.name} cannot be read as a model file: {error}",
-            hint="a model file is made by --save-model",
+            hint="a model file is made by mpikit train, or by --save-model",
         ) from error
     return _read_card(path, header), state
 
@@ -115,7 +213,9 @@ def _read_card(path: Path, header: Mapping[str, str]) -> Card:
         card = Card(**{**raw, "cite": tuple(raw.get("cite", ()))})
         _check_card(card)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"the card of model file {path.name} is damaged: {error}") from error
+        raise InputError(
+            f"the card of model file {path.name} is damaged: {error}", hint="make the model again"
+        ) from error
     return card
 
 
@@ -123,5 +223,5 @@ def _check_card(card: Card) -> None:
     words = (card.method, card.distribution, *card.cite)
     if not all(isinstance(word, str) for word in words):
         raise TypeError("method, distribution and citations must be texts")
-    if not all(isinstance(table, dict) for table in (card.options, card.history)):
-        raise TypeError("options and history must be tables")
+    if not all(isinstance(table, dict) for table in (card.options, card.history, card.signal, card.noise)):
+        raise TypeError("options, history, signal and noise must be tables")

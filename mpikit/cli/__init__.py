@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mpikit.cli.compare import compare
 from mpikit.cli.convert import convert
 from mpikit.cli.demo import demo
 from mpikit.cli.denoise import denoise
@@ -17,6 +18,7 @@ from mpikit.cli.noise import noise
 from mpikit.cli.plugins import plugins_app
 from mpikit.cli.reconstruct import reconstruct
 from mpikit.cli.simulate import simulate
+from mpikit.cli.train import train
 from mpikit.cli.validate import validate
 from mpikit.errors import MpikitError, NumericalError
 
@@ -78,6 +80,7 @@ def mpikit(
     """Denoise and reconstruct Magnetic Particle Imaging (MPI) data."""
 
 
+app.command("compare")(compare)
 app.command("convert")(convert)
 app.command("demo")(demo)
 app.command("denoise")(denoise)
@@ -87,6 +90,7 @@ app.command("noise")(noise)
 app.command("reconstruct")(reconstruct)
 app.add_typer(plugins_app, name="plugins")
 app.command("simulate")(simulate)
+app.command("train")(train)
 app.command("validate")(validate)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +12,11 @@ import typer
 from mpikit.cli.plugins import denoiser_names
 
 if TYPE_CHECKING:
-    from mpikit.denoise import Denoised
+    from mpikit.denoise import Denoised, Scores
+    from mpikit.denoise_files import Outcome
     from mpikit.judging import Score
+
+SOME_FAILED = 6
 
 
 class RepeatsChoice(StrEnum):
@@ -25,16 +29,29 @@ class RepeatsChoice(StrEnum):
 
 
 def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has options
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="MDF file to denoise.", show_default=False)],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="MDF file to denoise; or several, or a folder.", show_default=False
+        ),
+    ],
     method: Annotated[
         str,
         typer.Option(
-            "--method", "-m", help="Denoiser to use.", autocompletion=denoiser_names, show_default=False
+            "--method",
+            "-m",
+            help="Denoiser to use; may be left out with --model.",
+            autocompletion=denoiser_names,
+            show_default=False,
         ),
     ] = "",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="MDF file to write [default: FILE-stem.METHOD.mdf beside FILE]."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="MDF file to write, a folder for several [default: FILE-stem.METHOD.mdf beside FILE].",
+        ),
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
@@ -59,37 +76,62 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         bool, typer.Option("--verbose", "-v", help="Show every score of the training.")
     ] = False,
 ) -> None:
-    """Denoise the signals of an MDF file.
+    """Denoise the signals of an MDF file, or of several.
 
     mpikit denoise --method unet-gd scan.mdf
+
+    mpikit denoise --model unet-gd.safetensors scans -o denoised
     """
     from mpikit.errors import UsageError
     from mpikit.plugins import registry
 
-    if not method:
+    if not method and model is None:
         raise UsageError(
             "which method? expected --method NAME",
             hint=f"there are {', '.join(sorted(registry().denoisers))}",
         )
+    wanted: dict[str, Any] = {
+        "method": method,
+        "parameters": tuple(param or ()),
+        "model": model,
+        "repeats": repeats.value if repeats else None,
+        "overwrite": force,
+    }
+    how: dict[str, Any] = {"seed": seed, "device": device}
+    shown = _Shown(label=method or "denoise", json=json, quiet=quiet, verbose=verbose, dry_run=dry_run)
+    if len(sources) == 1 and not sources[0].is_dir():
+        _one(sources[0], wanted | {"output": output, "keep_model": save_model}, how, shown)
+        return
+    if save_model is not None:
+        raise UsageError(
+            "--save-model keeps the model of one file, and there are several",
+            hint="mpikit train fits one model to several files",
+        )
+    _several(sources, wanted | {"folder": output}, how, shown)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """What the user wants to see."""
+
+    label: str
+    json: bool
+    quiet: bool
+    verbose: bool
+    dry_run: bool
+
+
+def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Shown) -> None:
     from mpikit.cli.console import listener, say, show_json
     from mpikit.denoise import score_table
     from mpikit.denoise_file import denoise_file, plan
 
-    wanted: dict[str, Any] = {
-        "method": method,
-        "parameters": tuple(param or ()),
-        "output": output,
-        "model": model,
-        "keep_model": save_model,
-        "repeats": repeats.value if repeats else None,
-        "overwrite": force,
-    }
-    if dry_run:
+    if shown.dry_run:
         show_json(plan(source, **wanted))
         return
-    with listener(method, quiet=quiet, verbose=verbose) as tell:
-        done = denoise_file(source, **wanted, seed=seed, device=device, tell=tell)
-    if json:
+    with listener(shown.label, quiet=shown.quiet, verbose=shown.verbose) as tell:
+        done = denoise_file(source, **wanted, **how, tell=tell)
+    if shown.json:
         show_json(
             {
                 "output": str(done.path),
@@ -97,14 +139,50 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
                 "scores": score_table(done.result),
             }
         )
-    elif not quiet:
+    elif not shown.quiet:
         show_scores(done.result)
-    if not quiet:
+    if not shown.quiet:
         say(f"wrote {done.path}")
         say(f"to see the image: mpikit reconstruct {done.path} --system-matrix SM.mdf")
 
 
-def show_scores(result: Denoised) -> None:
+def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], shown: _Shown) -> None:
+    from mpikit.cli.console import listener, say, show_error, show_json
+    from mpikit.denoise_files import denoise_files, plan_files
+
+    if shown.dry_run:
+        show_json({"files": plan_files(sources, **wanted)})
+        return
+    with listener(shown.label, quiet=shown.quiet, verbose=shown.verbose) as tell:
+        outcomes = denoise_files(sources, **wanted, **how, tell=tell)
+    failed = [each for each in outcomes if each.done is None]
+    if shown.json:
+        show_json({"files": [each.as_json() for each in outcomes], "failed": len(failed)})
+    elif not shown.quiet:
+        _show_outcomes(outcomes)
+    for each in failed:
+        show_error(f"{each.source}: {each.error}", each.hint)
+    if not shown.quiet:
+        say(f"{len(outcomes)} files: {len(outcomes) - len(failed)} denoised, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _show_outcomes(outcomes: list[Outcome]) -> None:
+    from mpikit.cli.console import show_table
+
+    rows = []
+    for each in outcomes:
+        if each.done is None:
+            rows.append((str(each.source), "failed", "", ""))
+            continue
+        result = each.done.result
+        before, after = (_decibels(score) if score else "" for score in (result.before, result.after))
+        rows.append((str(each.source), str(each.done.path), before, after))
+    show_table(("file", "written", "SNR before", "SNR after"), rows, right=(2, 3))
+
+
+def show_scores(result: Denoised | Scores) -> None:
     """Show the reference-free figures beside those of the best simple methods, and say which is better."""
     from mpikit.cli.console import say, show_table
 

@@ -72,7 +72,7 @@ def test_the_scores(source):
     told = []
     done = denoise_file(source, method="harmonic", tell=told.append)
     table = score_table(done.result)
-    assert [row["method"] for row in table] == ["noisy", "harmonic", "average"]
+    assert [row["method"] for row in table] == ["noisy", "harmonic", "low-rank", "average"]
     assert [row["periods_used"] for row in table] == [1, 1, 7 * PERIODS]
     for row in table:
         assert set(row) == {
@@ -93,7 +93,7 @@ def test_the_scores(source):
 
 def test_learned_methods_are_shown_beside_simple_ones(source):
     done = denoise_file(source, method="unet-gd", parameters=FAST)
-    assert {score.method for score in done.result.simple} == {"harmonic", "average"}
+    assert {score.method for score in done.result.simple} == {"harmonic", "low-rank", "average"}
     figures = [score.figures.snr_db for score in done.result.simple]
     assert figures == sorted(figures, reverse=True)
     assert done.result.after.method == "unet-gd"
@@ -114,7 +114,7 @@ def test_a_background_that_was_subtracted_before_is_warned_of(repeats, warned):
 def test_when_the_background_is_kept_the_simple_methods_keep_it_too(source):
     done = denoise_file(source, method="harmonic", parameters=("background=keep",))
     assert not done.result.without_background
-    assert [score.method for score in done.result.simple] == ["average"]
+    assert [score.method for score in done.result.simple] == ["low-rank", "average"]
     assert done.result.before is not None
 
 
@@ -268,7 +268,7 @@ def test_what_is_missing_is_said_before_any_work(tmp_path):
             InputError, match=f"lacks frames or periods that repeat, which {method} needs"
         ) as caught:
             denoise_file(source, method=method, repeats="none")
-        assert caught.value.hint == "methods that would work: harmonic"
+        assert caught.value.hint.startswith("methods that would work: background-subtraction, harmonic, ")
     with pytest.raises(PluginError, match="no method is called 'unet'"):
         denoise_file(source, method="unet")
     with pytest.raises(UsageError, match="harmonic has no option 'width'"):
@@ -316,11 +316,13 @@ def test_methods_that_misbehave():
 def test_the_method_that_does_nothing_gains_nothing():
     result = apply(strange(lambda scan: scan.signal.copy()))
     assert result.after.figures == result.before.figures
-    assert {score.method for score in result.simple} == {"average", "harmonic"}  # keeping the background
+    # keeping the background
+    assert {score.method for score in result.simple} == {"average", "harmonic", "low-rank"}
     none = example_scan(frames=10, background_frames=0)
     assert {score.method for score in apply(strange(lambda scan: scan.signal.copy()), none).simple} == {
         "average",
         "harmonic",
+        "low-rank",
     }
 
 

@@ -228,12 +228,13 @@ def test_metadata_user_nodes_and_history(source, tmp_path):
     assert history[0]["options"] == {
         "method": "harmonic",
         "background": "subtract",
+        "band": 0,
         "false_alarm": 1e-5,
         "symmetry": "off",
         "repeats": "both",
     }
     assert history[0]["scores"] == score_table(first.result)
-    assert [row["method"] for row in history[0]["scores"]] == ["noisy", "harmonic", "average"]
+    assert [row["method"] for row in history[0]["scores"]] == ["noisy", "harmonic", "low-rank", "average"]
     assert (history[0]["distribution"], history[0]["device"]) == ("mpikit", "cpu")
     assert str(tmp_path) not in json.dumps(history)
 

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from mpikit.metrics import (
     ReferenceFree,
+    amplitude_bias,
     clean_power,
+    combine,
+    equivalent_averages,
     prd,
     reference_free,
     rmse,
+    scale_invariant_snr,
     score_mean,
     score_repeats,
     snr,
@@ -63,6 +67,33 @@ def test_single_precision_is_summed_in_double():
     reference = np.ones(1 << 20, np.float32)
     estimate = reference + np.float32(2**-12)
     assert snr(estimate, reference) == pytest.approx(20 * 12 * np.log10(2), abs=1e-9)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-40, 40), st.floats(1e-3, 1e3))
+def test_the_scale_invariant_snr_is_that_after_the_best_factor(seed, level, factor):
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(size=(2, 3, 19))
+    estimate = reference + 10 ** (level / 20) * rng.normal(size=reference.shape)
+    found = scale_invariant_snr(estimate, reference)
+    np.testing.assert_allclose(scale_invariant_snr(-factor * estimate, reference), found, rtol=1e-9)
+    cosine = np.sum(estimate * reference, -1) / np.sqrt(np.sum(estimate**2, -1) * np.sum(reference**2, -1))
+    np.testing.assert_allclose(found, -10 * np.log10(1 - cosine**2), rtol=1e-6, atol=1e-9)
+    assert np.all(found >= snr(estimate, reference) - 1e-9)
+
+
+def test_amplitude_and_averages():
+    rng = np.random.default_rng(2)
+    reference = rng.normal(size=(4, 30))
+    across = rng.normal(size=(4, 30))
+    across -= (
+        np.sum(across * reference, -1, keepdims=True) / np.sum(reference**2, -1, keepdims=True) * reference
+    )
+    np.testing.assert_allclose(amplitude_bias(0.8 * reference + across, reference), 0.8)
+    assert np.isnan(amplitude_bias(np.ones(5), np.zeros(5)))
+    assert scale_invariant_snr(np.zeros(5), np.ones(5)) == 0
+    assert np.isnan(snr(np.zeros(5), np.zeros(5)))
+    # the mean of m repeats has 10 log10(m) dB more than one
+    assert equivalent_averages(12.0 + 10 * np.log10(16), 12.0) == pytest.approx(16)
 
 
 # --- without a reference ---------------------------------------------------------------------------------
@@ -214,3 +245,21 @@ def test_error_of_the_decibels():
     """The slope of 10 log10."""
     figures, more = ReferenceFree(0.5, 1e-4, 3), ReferenceFree(0.5 + 1e-4, 1e-4, 3)
     assert figures.snr_error_db == pytest.approx(figures.snr_db - more.snr_db, rel=1e-3)
+
+
+def test_an_error_of_zero_has_no_standard_error_in_decibels():
+    assert ReferenceFree(0.0, 0.0, 1.0).snr_error_db is None
+
+
+def test_sets_are_joined_as_if_they_were_one():
+    """Equal judges: the figures of all signals are the weighted figures of the parts."""
+    rng = np.random.default_rng(10)
+    repeats = rng.normal(size=(6, 4, 3, SAMPLES))
+    estimate = 0.5 * repeats
+    parts = [score_repeats(estimate[each], repeats[each]) for each in (slice(0, 2), slice(2, 6))]
+    whole = score_repeats(estimate, repeats)
+    joined = combine(parts, [2, 4])
+    assert joined.error == pytest.approx(whole.error)
+    assert joined.power == pytest.approx(whole.power)
+    assert joined.uncertainty == pytest.approx(whole.uncertainty, rel=0.1)
+    assert combine(parts[:1], [5]) == parts[0]

@@ -1,7 +1,8 @@
-"""Figures of merit, each with its definition."""
+"""Figures without a clean reference: independent noisy repeats are the judges."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,35 +11,6 @@ from numpy.typing import NDArray
 from mpikit.signal.noise import line_weights
 
 Signals = NDArray[np.floating]
-
-
-def snr(estimate: Signals, reference: Signals) -> NDArray[np.float64]:
-    """Signal-to-noise ratio 10 log10(Σ x² / Σ (x̂ - x)²) of each signal.
-
-    Parameters
-    ----------
-    estimate, reference : shape (..., V), same unit
-
-    Returns
-    -------
-    shape (...), dB
-        Infinite for a perfect estimate. Average it over signals as it is, in dB.
-    """
-    error = np.sum((np.asarray(estimate, np.float64) - reference) ** 2, axis=-1)
-    power = np.sum(np.asarray(reference, np.float64) ** 2, axis=-1)
-    with np.errstate(divide="ignore"):
-        return np.asarray(10 * np.log10(power / error), np.float64)
-
-
-def rmse(estimate: Signals, reference: Signals) -> NDArray[np.float64]:
-    """Root of the mean squared error of each signal, shape (...), unit of the signal."""
-    error = np.mean((np.asarray(estimate, np.float64) - reference) ** 2, axis=-1)
-    return np.asarray(np.sqrt(error), np.float64)
-
-
-def prd(estimate: Signals, reference: Signals) -> NDArray[np.float64]:
-    """Percent root difference 100 sqrt(Σ (x̂ - x)² / Σ x²) of each signal, shape (...)."""
-    return np.asarray(100 * 10 ** (-snr(estimate, reference) / 20), np.float64)
 
 
 @dataclass(frozen=True)
@@ -79,8 +51,12 @@ class ReferenceFree:
 
     @property
     def snr_error_db(self) -> float | None:
-        """Standard error of `snr_db`, or None where that is only a bound."""
-        return None if self.is_bound else float(10 / np.log(10) * self.uncertainty / self.error)
+        """Standard error of `snr_db`, or None where that is only a bound, or infinite."""
+        return (
+            None
+            if self.is_bound or self.error == 0
+            else float(10 / np.log(10) * self.uncertainty / self.error)
+        )
 
 
 def reference_free(
@@ -197,3 +173,22 @@ def _power_without(common_noise: NDArray[np.float64] | float, repeats: Signals) 
     lines = np.broadcast_to(common_noise, (channels, samples // 2 + 1))
     common = np.sum(lines @ line_weights(samples)) / (samples**2 * channels)
     return clean_power(repeats) - float(common)
+
+
+def combine(figures: Sequence[ReferenceFree], counts: Sequence[int]) -> ReferenceFree:
+    """Join the figures of several sets of signals as if they were one set.
+
+    Parameters
+    ----------
+    figures : sequence of ReferenceFree
+        Of sets that share no noise.
+    counts : sequence of int
+        How many estimates each is the mean of.
+    """
+    weights = np.asarray(counts, np.float64) / np.sum(counts)
+    error, uncertainty, power = np.array(
+        [(each.error, each.uncertainty, each.power) for each in figures], np.float64
+    ).T
+    return ReferenceFree(
+        float(weights @ error), float(np.sqrt(weights**2 @ uncertainty**2)), float(weights @ power)
+    )

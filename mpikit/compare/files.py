@@ -1,0 +1,177 @@
+"""Compare methods on an MDF file: which, with which options, and where the result goes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpikit.compare.methods import Candidate, compare_scan
+from mpikit.compare.reference import read_reference
+from mpikit.compare.result import Comparison, table
+from mpikit.device import choose_device
+from mpikit.errors import InputError, UsageError
+from mpikit.events import Event, Warned, silent
+from mpikit.files import check_output, write_atomically
+from mpikit.options import did_you_mean, parse_options
+from mpikit.plugins import registry
+from mpikit.scan import Repeats
+from mpikit.scan_set import describe_repeats, file_history, read_repeated, refuse_calibration
+from mpikit.signal import stack_repeats
+
+WRITTEN = (".csv", ".png")
+
+
+def compare_file(
+    source: Path,
+    *,
+    methods: Sequence[str] = (),
+    parameters: Sequence[str] = (),
+    reference: Path | None = None,
+    repeats: Repeats | None = None,
+    outputs: Sequence[Path] = (),
+    seed: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
+    tell: Callable[[Event], None] = silent,
+) -> Comparison:
+    """Compare methods on an MDF file.
+
+    Parameters
+    ----------
+    source : Path
+    methods : sequence of str
+        Names; none for all that are installed.
+    parameters : sequence of str
+        Options, ``METHOD.name=value``.
+    reference : Path or None
+        Clean signals of the same frames; only evaluated, never learnt from.
+    repeats : {"frames", "periods", "both", "none"} or None
+        None finds out.
+    outputs : sequence of Path
+        Files to write: tables (.csv) and pictures (.png).
+    seed : int
+    device : {"auto", "cpu", "cuda"}
+    overwrite : bool
+        Replace files that exist.
+    tell : callable
+        Takes events.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError, PluginError, UsageError, mdf.MdfError
+        When the file, the reference, a name or an option is wrong. What goes wrong with one method is its
+        row.
+    """
+    chosen = candidates(methods, parameters)
+    _check_outputs(outputs, [source, *([reference] if reference else [])], overwrite)
+    refuse_calibration(source)
+    scan = read_repeated(source, repeats=repeats)
+    if reference is None and stack_repeats(scan.signal, scan.repeats).shape[1] < 2:
+        raise InputError(
+            f"{scan.name} has no repeats to judge by",
+            hint="name a clean file with --reference, or say with --repeats what repeats",
+        )
+    clean = None if reference is None else read_reference(reference, scan)
+    learned = any(candidate.offer.record.learned for candidate in chosen)
+    device = choose_device(device) if learned or device != "auto" else "cpu"
+    tell(describe_repeats(scan, asked=repeats is not None))
+    if any(record.get("command") == "denoise" for record in file_history(source)):
+        tell(Warned(f"{scan.name} was denoised before: its repeats are no longer independent"))
+    comparison = compare_scan(scan, chosen, clean=clean, seed=seed, device=device, tell=tell)
+    for path in outputs:
+        _write(path, comparison, overwrite)
+    return comparison
+
+
+def candidates(methods: Sequence[str] = (), parameters: Sequence[str] = ()) -> list[Candidate]:
+    """Find the methods to compare, each with its options.
+
+    Parameters
+    ----------
+    methods : sequence of str
+        Names; none for all of which there is one.
+    parameters : sequence of str
+        Options, ``METHOD.name=value``.
+
+    Raises
+    ------
+    PluginError
+        When a name is not known, or not of one method alone.
+    UsageError
+        When an option is wrong, or of a method that is not compared.
+    """
+    found = registry()
+    names = list(dict.fromkeys(methods)) or [
+        name for name in sorted(found.denoisers) if len(found.denoisers[name]) == 1
+    ]
+    offers = {name: found.denoiser(name) for name in names}
+    if not offers:
+        raise UsageError("no denoiser is installed", hint="see mpikit plugins list")
+    given: dict[str, list[str]] = {name: [] for name in names}
+    for text in parameters:
+        name, dot, pair = text.partition(".")
+        if not dot or "=" in name:
+            raise UsageError(f"{text!r} names no method, expected METHOD.name=value")
+        if name not in given:
+            hint = f"{did_you_mean(name, names)} the methods are {', '.join(names)}".strip()
+            raise UsageError(f"{text!r}: {name!r} is none of the methods to compare", hint=hint)
+        given[name].append(pair)
+    for name, offer in offers.items():
+        parse_options(offer.record, given[name])
+    return [Candidate(offer, tuple(given[name])) for name, offer in offers.items()]
+
+
+def _check_outputs(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> None:
+    for path in outputs:
+        if path.suffix.lower() not in WRITTEN:
+            raise UsageError(
+                f"--output {path.name}: no such kind of file", hint="name a table (.csv) or a picture (.png)"
+            )
+        check_output(path, inputs=tuple(inputs), overwrite=overwrite)
+
+
+def _write(path: Path, comparison: Comparison, overwrite: bool) -> None:
+    if path.suffix.lower() == ".csv":
+        write_atomically(path, as_csv(comparison).encode(), overwrite=overwrite)
+        return
+    from mpikit.figures_compare import save_comparison
+
+    save_comparison(path, comparison, overwrite=overwrite)
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Return the rows of a comparison as CSV, with the keys of `table`; inner ones joined by a dot.
+
+    The options are left out, and a pair of limits is two columns: ``.low`` and ``.high``.
+    """
+    rows = [_flat(row) for row in table(comparison)]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "options" or (name in ("true", "residual") and value is None):
+            continue
+        inner = value if isinstance(value, dict) else {"": value}
+        for key, each in inner.items():
+            place = f"{name}.{key}" if key else name
+            ends = (
+                {f"{place}.low": each[0], f"{place}.high": each[1]}
+                if isinstance(each, list)
+                else {place: each}
+            )
+            flat |= ends
+    return flat

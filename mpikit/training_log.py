@@ -1,0 +1,146 @@
+"""The course of a training on disk, written while it goes on: JSON lines, and the same as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from mpikit.errors import InputError
+from mpikit.events import Step
+from mpikit.files import write_atomically
+
+SECONDS = "seconds"
+
+
+class TrainingLog:
+    """One row for each `Step` that a training tells of: step, steps in all, its figures, seconds so far.
+
+    Every row is on disk when it has been told. A training that goes on takes up the rows before; those from
+    its first step on are written anew, so that none is there twice.
+
+    Parameters
+    ----------
+    lines : Path
+        File of JSON lines; a figure that is not finite is null.
+    table : Path
+        CSV file with the same rows.
+    resume : bool
+        Go on with the rows that are there.
+    clock : callable
+        Time in seconds.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be written, or a log to go on with cannot be read.
+    """
+
+    def __init__(
+        self, lines: Path, table: Path, *, resume: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._paths = {"lines": lines, "table": table}
+        self._clock, self._begun = clock, clock()
+        self.rows: list[dict[str, Any]] = _read(lines) if resume and lines.exists() else []
+        self._files: dict[str, IO[str]] = {}
+        self._fresh = True
+
+    def __enter__(self) -> TrainingLog:
+        self._rewrite()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all figures so far, those that every row has first."""
+        names = ["step", "total", SECONDS]
+        return list(dict.fromkeys([*names, *(name for row in self.rows for name in row)]))
+
+    def add(self, step: Step) -> None:
+        """Write the row of one step."""
+        if self._fresh:
+            self._take_up(step.index)
+        row: dict[str, Any] = {
+            "step": step.index,
+            "total": step.total,
+            SECONDS: round(self._clock() - self._begun, 3),
+        }
+        row |= {name: _plain(value) for name, value in step.values.items()}
+        before = self.columns
+        self.rows.append(row)
+        if self.columns != before:
+            self._rewrite()
+            return
+        self._write("lines", json.dumps(row) + "\n")
+        self._write("table", _csv_line([row.get(name) for name in before]))
+
+    def _take_up(self, first: int) -> None:
+        """Leave out the rows that are about to come again; time goes on where it stopped."""
+        self._fresh = False
+        kept = [row for row in self.rows if row["step"] < first]
+        if kept:
+            self._begun -= float(kept[-1].get(SECONDS, 0.0))
+        if len(kept) < len(self.rows):
+            self.rows = kept
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        """Write all rows, whole or not at all, and go on at their end."""
+        self._close()
+        columns = self.columns
+        values = [[row.get(name) for name in columns] for row in self.rows]
+        texts = {
+            "lines": "".join(json.dumps(row) + "\n" for row in self.rows),
+            "table": _csv_line(columns) + "".join(_csv_line(each) for each in values),
+        }
+        for name, path in self._paths.items():
+            write_atomically(path, texts[name].encode(), overwrite=True)
+            self._files[name] = path.open("a", encoding="utf-8", newline="")
+
+    def _close(self) -> None:
+        for file in self._files.values():
+            with suppress(OSError):  # what a full disk did not take was told of when it was written
+                file.close()
+
+    def _write(self, name: str, text: str) -> None:
+        try:
+            self._files[name].write(text)
+            self._files[name].flush()
+        except OSError as error:
+            raise InputError(
+                f"{self._paths[name]} cannot be written: {error.strerror or error}",
+                hint="make room on the disk, then go on with --resume",
+            ) from error
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def _plain(value: float) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of a log; a last line that was cut off is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            raise InputError(f"{path} is no log of a training", hint="move it away, or start with --force")
+        rows.append(row)
+    return rows

@@ -1,0 +1,345 @@
+"""Training from files: the model and its card, the log, resuming, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import mdf
+from mpikit import Finding, Run, Step, Warned
+from mpikit.denoise import fit_scans, score_table
+from mpikit.denoise_file import denoise_file
+from mpikit.errors import InputError, PluginError, UsageError
+from mpikit.models import load_model
+from mpikit.plugins import registry
+from mpikit.provenance import HISTORY, append_history
+from mpikit.scan_file import read_scan, write_scan
+from mpikit.signal import noise_statistics
+from mpikit.testing import example_scan
+from mpikit.train import Outputs, plan_training, train_files
+
+ABOUT = {
+    **dict.fromkeys(("/study/name", "/study/description", "/experiment/name"), "test"),
+    **dict.fromkeys(("/experiment/description", "/experiment/subject", "/scanner/name"), "test"),
+    **dict.fromkeys(("/scanner/facility", "/scanner/manufacturer", "/scanner/operator"), "test"),
+    "/scanner/topology": "FFP",
+    "/study/number": 1,
+    "/experiment/number": 2,
+    "/experiment/isSimulation": True,
+    "/acquisition/startTime": "2026-03-02T10:15:30.500",
+}
+
+
+def write(path, *, user=None, **shape):
+    shape = {"frames": 12, "background_frames": 4} | shape
+    write_scan(example_scan(**shape), path, contents=ABOUT, user=user or {})
+    return path
+
+
+@pytest.fixture
+def work(tmp_path, learner):
+    """A folder of its own: the stand-in method is installed beside it."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def sources(work):
+    return [write(work / "a.mdf"), write(work / "b.mdf", frames=16, seed=4)]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_is_written(sources, work):
+    told = []
+    done = train_files(
+        sources, work / "m.safetensors", method="learner", parameters=["steps=5"], seed=7, tell=told.append
+    )
+    assert names(work) == ["a.mdf", "b.mdf", "m.log.csv", "m.log.jsonl", "m.png", "m.safetensors"]
+    card, state = load_model(work / "m.safetensors")
+    assert card == done.card
+    assert (card.method, card.distribution, card.cite) == ("learner", "learner", ("10.1000/learner",))
+    assert card.options == {"steps": 5, "save_every": 1, "stop_after": 0}
+    assert card.signal == {"channels": 2, "samples": 162, "sampling_rate": 4050000.0, "unit": "V"}
+    scans = [read_scan(path) for path in sources]
+    sigma = np.sqrt(np.mean([noise_statistics(scan).sigma ** 2 for scan in scans], axis=0))
+    np.testing.assert_allclose(card.noise["sigma"], sigma)
+    assert (card.noise["unit"], card.noise["sources"]) == ("V", ["repeats"])
+    history = card.history
+    assert (history["command"], history["seed"], history["device"]) == ("train", 7, "cpu")
+    assert history["inputs"] == {path.name: digest(path) for path in sources}
+    assert history["options"]["repeats"] == ["frames", "frames"]
+    assert history["packages"].keys() >= {"numpy", "torch"}
+    assert history["scores"] == score_table(done.scores)
+    assert [score["method"] for score in history["scores"]][:2] == ["noisy", "learner"]
+    assert all(score["standard_error"] > 0 for score in history["scores"])
+    assert str(work) not in json.dumps(history)
+    assert state["gain"].shape == (2, 1)
+    assert [row["step"] for row in rows(work / "m.log.jsonl")] == [1, 2, 3, 4, 5]
+    assert (work / "m.log.csv").read_text().splitlines()[0] == "step,total,seconds,loss,learning rate"
+    assert (work / "m.png").read_bytes()[:4] == b"\x89PNG"
+    texts = [event.text for event in told if isinstance(event, Finding)]
+    assert texts[:2] == [
+        "repeats of a.mdf: the same signal was measured again in 12 frames",
+        "repeats of b.mdf: the same signal was measured again in 16 frames",
+    ]
+    assert sum(isinstance(event, Step) for event in told) == 5
+
+
+def test_it_learns_from_all_files_and_never_from_what_judges(sources, work, monkeypatch):
+    """The method sees the fitting parts alone, and the scores are those of fit_scans."""
+    offer = registry().denoiser("learner")
+    seen = []
+    built = offer.record.build
+
+    def build(options):
+        method = built(options)
+        fit = method.fit
+
+        def watched(scans, /, *, run):
+            seen.extend(scans)
+            fit(scans, run=run)
+
+        method.fit = watched
+        return method
+
+    monkeypatch.setitem(
+        registry().denoisers, "learner", [replace(offer, record=replace(offer.record, build=build))]
+    )
+    done = train_files(sources, work / "m", method="learner", seed=2)
+    assert [scan.signal.shape[0] for scan in seen] == [10, 13]  # a fifth of the frames is held out
+    scans = [read_scan(path) for path in sources]
+    run = Run(rng=np.random.default_rng(2))
+    fitted = fit_scans(scans, offer, offer.record.options(), run=run)
+    assert score_table(fitted.scores) == score_table(done.scores)
+
+
+def test_the_model_denoises_what_it_was_not_fitted_to(sources, work):
+    train_files(sources[:1], work / "m.model", method="learner")
+    other = write(work / "c.mdf", seed=9)
+    done = denoise_file(other, model=work / "m.model")
+    gain = load_model(work / "m.model")[1]["gain"]
+    assert done.path == work / "c.learner.mdf"
+    np.testing.assert_allclose(done.result.signal, gain * read_scan(other).signal, rtol=1e-6)
+    named = denoise_file(other, method="learner", model=work / "m.model", output=work / "d.mdf")
+    np.testing.assert_array_equal(named.result.signal, done.result.signal)
+
+
+# --- interrupted, and going on ---------------------------------------------------------------------------
+
+
+def interrupted(sources, model, step, **more):
+    parameters = ["steps=8", f"stop_after={step}", *more.pop("parameters", ())]
+    with pytest.raises(KeyboardInterrupt):
+        train_files(sources, model, method="learner", parameters=parameters, seed=3, **more)
+    return parameters
+
+
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_resuming_is_bit_for_bit(sources, work, step):
+    """Oracle 12: an interruption changes nothing, whichever way the generator was used before."""
+    whole = train_files(sources, work / "whole.m", method="learner", parameters=["steps=8"], seed=3)
+    parameters = interrupted(sources, work / "parts.m", step)
+    assert names(work) == [
+        "a.mdf",
+        "b.mdf",
+        "parts.log.csv",
+        "parts.log.jsonl",
+        "parts.m.checkpoint",
+        *(f"whole.{end}" for end in ("log.csv", "log.jsonl", "m", "png")),
+    ]
+    parts = train_files(
+        sources, work / "parts.m", method="learner", parameters=parameters, seed=3, resume=True
+    )
+    assert "parts.m.checkpoint" not in names(work)
+    one, other = (load_model(work / name)[1]["gain"] for name in ("whole.m", "parts.m"))
+    np.testing.assert_array_equal(one, other)
+    assert score_table(whole.scores) == score_table(parts.scores)
+    logs = [rows(work / f"{name}.log.jsonl") for name in ("whole", "parts")]
+    for log in logs:
+        for row in log:
+            del row["seconds"]
+    assert logs[0] == logs[1]
+
+
+def test_a_checkpoint_that_is_older_than_the_log(sources, work):
+    """Rows after the checkpoint come again, and are there once."""
+    parameters = interrupted(sources, work / "m", 5, parameters=["save_every=3"])
+    assert [row["step"] for row in rows(work / "m.log.jsonl")] == [1, 2, 3, 4, 5]
+    train_files(sources, work / "m", method="learner", parameters=parameters, seed=3, resume=True)
+    assert [row["step"] for row in rows(work / "m.log.jsonl")] == list(range(1, 9))
+    assert [int(line.split(",")[0]) for line in (work / "m.log.csv").read_text().splitlines()[1:]] == list(
+        range(1, 9)
+    )
+
+
+def test_before_the_first_checkpoint_nothing_is_left(sources, work):
+    before = names(work)
+    interrupted(sources, work / "m", 2, parameters=["save_every=5"])
+    assert names(work) == before
+
+
+def test_what_was_interrupted_is_neither_forgotten_nor_mixed_up(sources, work):
+    parameters = interrupted(sources, work / "m", 4)
+    kept = (work / "m.checkpoint").read_bytes()
+    wanted = {"method": "learner", "parameters": parameters, "seed": 3}
+    with pytest.raises(InputError, match="was left by a training that was interrupted") as caught:
+        train_files(sources, work / "m", **wanted)
+    assert caught.value.hint == "--resume goes on from it, --force starts anew"
+    for other, words in (
+        ({"seed": 4}, "its seed is 3, now it is 4"),
+        ({"parameters": ["steps=9", "stop_after=4"]}, "its steps is 8, now it is 9"),
+        ({"method": "harmonic", "parameters": []}, "its method is 'learner', now it is 'harmonic'"),
+        ({"repeats": "both"}, "its repeats is"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train_files(sources, work / "m", **wanted | other, resume=True)
+    with pytest.raises(InputError, match=r"other files \(b\.mdf was changed"):
+        train_files(sources[:1], work / "m", **wanted, resume=True)
+    assert (work / "m.checkpoint").read_bytes() == kept
+    anew = train_files(sources, work / "m", method="learner", parameters=["steps=2"], overwrite=True)
+    assert not anew.files.checkpoint.exists()
+    assert [row["step"] for row in rows(work / "m.log.jsonl")] == [1, 2]
+
+
+def test_nothing_to_resume(sources, work):
+    before = names(work)
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        train_files(sources, work / "m", method="learner", resume=True)
+    assert names(work) == before
+
+
+def test_a_disk_that_is_full_at_the_end(sources, work, monkeypatch):
+    """The model cannot be written: the checkpoint is still there, and finishes the work later."""
+
+    def full(*_, **__):
+        raise InputError("m cannot be written: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mpikit.train.save_model", full)
+        with pytest.raises(InputError, match="No space left") as caught:
+            train_files(sources, work / "m", method="learner")
+    assert "--resume" in caught.value.hint
+    assert "m" not in names(work)
+    train_files(sources, work / "m", method="learner", resume=True)
+    whole = train_files(sources, work / "whole", method="learner")
+    one, other = (load_model(work / name)[1]["gain"] for name in ("m", "whole"))
+    np.testing.assert_array_equal(one, other)
+    assert whole.has_picture
+
+
+# --- what is refused -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_when_something_is_wrong(sources, work):
+    write(work / "none.mdf", repeats="none")
+    write(work / "two.mdf", frames=6, periods=2, repeats="both")
+    one = read_scan(sources[0])
+    short = replace(one, signal=one.signal[:, :, :1], background=one.background[:, :, :1])
+    write_scan(short, work / "one-channel.mdf", contents=ABOUT)
+    nan = replace(one, signal=np.full_like(one.signal, np.nan))
+    write_scan(nan, work / "nan.mdf", contents=ABOUT, user={"/_mpikit/repeats": "frames"})
+    (work / "taken").write_text("somebody's")
+    (work / "shown.png").write_text("somebody's")
+    (work / "empty").mkdir()
+    before = names(work)
+    a, model = sources[0], work / "m"
+    for kind, words, files, output, more in (
+        (
+            InputError,
+            "none.mdf lacks frames or periods that repeat, which learner needs",
+            [a, work / "none.mdf"],
+            model,
+            {},
+        ),
+        (
+            InputError,
+            "one-channel.mdf has receive channels 1, a.mdf has 2",
+            [a, work / "one-channel.mdf"],
+            model,
+            {},
+        ),
+        (InputError, "nan.mdf: the signal has values that are no numbers", [work / "nan.mdf"], model, {}),
+        (InputError, "taken exists already", [a], work / "taken", {}),
+        (InputError, r"shown\.png exists already", [a], work / "shown.model", {}),
+        (InputError, "is an input", [a], a, {"overwrite": True}),
+        (InputError, "does not exist", [a], work / "gone" / "m", {}),
+        (InputError, "has no MDF file", [work / "empty"], model, {}),
+        (UsageError, r"the model and its picture cannot both be m\.png", [a], work / "m.png", {}),
+        (UsageError, "learner has no option 'epochs'", [a], model, {"parameters": ["epochs=3"]}),
+        (UsageError, "--repeats periods: a.mdf has N = 12", [a], model, {"repeats": "periods"}),
+        (UsageError, "no file is named", [], model, {}),
+        (PluginError, "no method is called 'lerner'", [a], model, {"method": "lerner"}),
+        (mdf.MdfError, "gone", [work / "gone.mdf"], model, {}),
+    ):
+        with pytest.raises(kind, match=words):
+            train_files(files, output, **{"method": "learner"} | more)
+    assert names(work) == before
+
+
+def test_background_of_some_files_only(work):
+    with_empty, without = write(work / "a.mdf"), write(work / "b.mdf", background_frames=0)
+    with pytest.raises(InputError, match=r"a\.mdf would lose its background, b\.mdf has none") as caught:
+        train_files([with_empty, without], work / "m", method="harmonic")
+    assert "--background-file" in caught.value.hint
+    empty = write(work / "empty.mdf", frames=2, background_frames=6)
+    done = train_files([without], work / "m", method="harmonic", background_files=[empty])
+    assert done.card.history["inputs"].keys() == {"b.mdf", "empty.mdf"}
+    assert not done.has_picture  # nothing was told step by step
+    assert names(work) == ["a.mdf", "b.mdf", "empty.mdf", "m", "m.log.csv", "m.log.jsonl"]
+
+
+def test_clean_and_denoised_files_are_warned_of(work):
+    def simulated(noise):
+        return {HISTORY: append_history(None, {"command": "simulate", "options": {"noise": noise}})}
+
+    clean = write(work / "clean.mdf", user=simulated([]))
+    noisy = write(work / "noisy.mdf", user=simulated(["gaussian:snr_db=20"]))
+    denoised = denoise_file(noisy, method="average").path
+    for path, words in ((clean, "a simulation without noise"), (denoised, "denoised before"), (noisy, None)):
+        told = []
+        train_files([path], work / f"{path.stem}.m", method="learner", tell=told.append)
+        said = [event.text for event in told if isinstance(event, Warned) and path.name in event.text]
+        assert any(words in text for text in said) if words else not said
+
+
+def test_files_of_one_name(sources, work):
+    (work / "sub").mkdir()
+    other = write(work / "sub" / "a.mdf", seed=11)
+    done = train_files([sources[0], other], work / "m", method="learner")
+    assert done.card.history["inputs"] == {"a.mdf": digest(sources[0]), "a.mdf (2)": digest(other)}
+
+
+def test_the_plan(sources, work):
+    planned = plan_training(sources, work / "m.safetensors", method="learner", parameters=["steps=3"])
+    assert planned == {
+        "sources": [str(path) for path in sources],
+        "model": str(work / "m.safetensors"),
+        "checkpoint": str(work / "m.safetensors.checkpoint"),
+        "log": [str(work / "m.log.jsonl"), str(work / "m.log.csv")],
+        "picture": str(work / "m.png"),
+        "method": "learner",
+        "distribution": "learner",
+        "options": {"steps": 3, "save_every": 1, "stop_after": 0},
+        "scans": [
+            {"repeats": "frames", "shape": {"N": count, "J": 1, "C": 2, "V": 162}, "background_frames": 4}
+            for count in (12, 16)
+        ],
+    }
+    assert names(work) == ["a.mdf", "b.mdf"]
+    assert Outputs.beside(work / "m.safetensors").lines.name == "m.log.jsonl"
