@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from mpikit.errors import InputError
 from mpikit.scan import Scan
-from mpikit.signal.background import noise_shares, shared_background_noise
-from mpikit.signal.noise import line_weights, noise_statistics
-from mpikit.signal.stacks import stack_repeats
+from mpikit.signal.measured import MeasuredLines, measure_lines
+from mpikit.signal.noise import line_weights
+from mpikit.signal.stacks import parts_of
 from mpikit.signal.symmetry import Symmetry, exact_symmetry, fit_symmetry, symmetry_center
 
-MOST_SIGNALS = 2000  # enough for any phase, and a bound on memory for large training sets
+DOUBT = 0.01  # probability with which phases are fitted to a scan that is odd
+CONTRADICTION = 1e-6  # probability with which a scan that is odd is refused
+LEAST_NOISE = 1e-10  # of the signal: the rounding of float32 samples contradicts nothing
 SymmetryMode = Literal["fit", "exact", "off"]
 Spectra = NDArray[np.complex128]
 
@@ -62,10 +64,14 @@ class HarmonicFilter:
     def __call__(self, signal: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Filter signals of shape (..., C, V)."""
         self.check(signal.shape)
-        spectra = np.fft.rfft(signal.astype(np.float64), axis=-1) * self.keep
-        if self.symmetry is not None:
-            spectra = self.symmetry.project(spectra)
-        return np.fft.irfft(spectra, n=self.samples, axis=-1).astype(np.float32)
+        flat = signal.reshape(-1, *signal.shape[-2:])
+        output: NDArray[np.float32] = np.empty(flat.shape, np.float32)
+        for part in parts_of(flat.shape):
+            spectra = np.fft.rfft(flat[part].astype(np.float64), axis=-1) * self.keep
+            if self.symmetry is not None:
+                spectra = self.symmetry.project(spectra)
+            output[part] = np.fft.irfft(spectra, n=self.samples, axis=-1)
+        return output.reshape(signal.shape)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse signals of another shape than those of the fit.
@@ -116,7 +122,7 @@ class HarmonicFilter:
 
 
 def fit_harmonic_filter(
-    scans: Sequence[Scan], *, false_alarm: float = 1e-4, symmetry: SymmetryMode = "fit"
+    scans: Sequence[Scan], *, false_alarm: float = 1e-4, symmetry: SymmetryMode = "fit", band: int = 0
 ) -> HarmonicFilter:
     """Find the lines that stand out of the noise, and the symmetry on them.
 
@@ -131,8 +137,10 @@ def fit_harmonic_filter(
     false_alarm : float
         Probability with which a line of noise is kept.
     symmetry : {"fit", "exact", "off"}
-        Fit the phase of each line; take the ideal scan without relaxation and receive chain; or project
-        nothing.
+        Fit the phase of each line, unless those of the ideal scan, without relaxation and receive chain, are
+        not contradicted by the data; insist on these; or project nothing.
+    band : int
+        Keep also the lines that are so close to one that stands out, in steps of `drive_field_lines`.
 
     Returns
     -------
@@ -143,34 +151,72 @@ def fit_harmonic_filter(
     InputError
         When the scans do not fit together, or ``"exact"`` is asked for and does not hold.
     """
-    first = scans[0]
-    _check_alike(scans)
-    means, noises, shares, freedom = zip(*(_mean_spectra(scan) for scan in scans), strict=True)
-    signals = np.concatenate(means)
-    noise = np.mean(noises, axis=0)
+    return find_filter(measure_lines(scans), scans[0], false_alarm=false_alarm, symmetry=symmetry, band=band)
+
+
+def find_filter(
+    measured: MeasuredLines, scan: Scan, *, false_alarm: float, symmetry: SymmetryMode, band: int = 0
+) -> HarmonicFilter:
+    """Find lines and symmetry in spectra, as `fit_harmonic_filter` does in scans.
+
+    Parameters
+    ----------
+    measured : MeasuredLines
+    scan : Scan
+        One of those that were measured, for sampling and drive field.
+    false_alarm, symmetry, band
+        As in `fit_harmonic_filter`.
+
+    Raises
+    ------
+    InputError
+        When ``"exact"`` is asked for and does not hold.
+    """
+    signals, noise = measured.signals, measured.noise
+    power = np.mean(signals.real**2 + signals.imag**2, axis=0)
     ratio = np.zeros(noise.shape)
-    np.divide(np.mean(np.abs(signals) ** 2, axis=0), noise, out=ratio, where=noise > 0)
-    threshold = noise_threshold(false_alarm, np.concatenate(shares), sum(freedom))
-    noise_free = (noise == 0) & (np.abs(signals).max(axis=0) > 0)
-    keep = ((ratio > threshold) | noise_free) & drive_field_lines(first)
-    center = symmetry_center(first.drive_field)
-    found = None
-    if symmetry == "exact":
-        found = _exact_or_refuse(signals, noise, center, first.frequencies, keep)
-    elif symmetry == "fit" and center is not None:
-        found = fit_symmetry(signals, noise, center=center, frequencies=first.frequencies, detected=keep)
-    return HarmonicFilter(keep, found, first.signal.shape[-1])
+    np.divide(power, noise, out=ratio, where=noise > 0)
+    grid = drive_field_lines(scan)
+    noise_free = (noise == 0) & (power > 0)
+    above = ratio > noise_threshold(false_alarm, measured.shares, measured.freedom)
+    keep = (above | noise_free) & grid
+    found = None if symmetry == "off" else _find_symmetry(measured, scan, keep, exactly=symmetry == "exact")
+    return HarmonicFilter(_beside(keep, grid, band), found, scan.signal.shape[-1])
 
 
-def _check_alike(scans: Sequence[Scan]) -> None:
-    first = scans[0]
-    for scan in scans[1:]:
-        same = scan.signal.shape[2:] == first.signal.shape[2:] and scan.sampling_rate == first.sampling_rate
-        if not same:
+def _beside(keep: NDArray[np.bool_], grid: NDArray[np.bool_], band: int) -> NDArray[np.bool_]:
+    """Add the lines of the grid (K,) that are at most so many of its steps from a kept one (C, K)."""
+    on_grid = keep[:, grid]
+    wide = on_grid.copy()
+    for step in range(1, band + 1):
+        wide[:, step:] |= on_grid[:, :-step]
+        wide[:, :-step] |= on_grid[:, step:]
+    found = keep.copy()
+    found[:, grid] = wide
+    return found
+
+
+def _find_symmetry(
+    measured: MeasuredLines, scan: Scan, keep: NDArray[np.bool_], *, exactly: bool
+) -> Symmetry | None:
+    center = symmetry_center(scan.drive_field)
+    if center is None:
+        if exactly:
             raise InputError(
-                f"{scan.name} and {first.name} differ in receive channels, samples or sampling rate",
-                hint="fit one method to scans of one sequence",
+                "the drive field is not retraced, so the scan has no symmetry", hint="use symmetry=off"
             )
+        return None
+    ideal = exact_symmetry(center, scan.frequencies, len(keep))
+    even = _even_part(measured.signals, measured.noise, ideal, keep)
+    chance = _Chance(measured.shares, measured.freedom)
+    if exactly:
+        even.refuse(chance)
+        return ideal
+    if even.ratio <= chance.threshold(even.lines, DOUBT):
+        return ideal
+    return fit_symmetry(
+        measured.signals, measured.noise, center=center, frequencies=scan.frequencies, detected=keep
+    )
 
 
 def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: float) -> float:
@@ -198,38 +244,46 @@ def noise_threshold(false_alarm: float, shares: NDArray[np.float64], freedom: fl
     return float((1 + scale * (known - 1)) * measured / known)
 
 
-def _mean_spectra(scan: Scan) -> tuple[Spectra, NDArray[np.float64], NDArray[np.float64], float]:
-    """Mean spectrum of each clean signal (M, C, K), noise power (C, K), shares (M,), freedom of the power."""
-    stacked = stack_repeats(scan.signal, scan.repeats)
-    chosen = np.unique(np.linspace(0, len(stacked) - 1, min(len(stacked), MOST_SIGNALS)).astype(int))
-    means = stacked[chosen].mean(axis=1, dtype=np.float64)
-    noise = noise_statistics(scan)
-    share = 1 / stacked.shape[1] + shared_background_noise(scan)
-    shares = noise_shares(scan, len(means))
-    freedom = noise.freedom / (1 if scan.repeats == "none" else np.mean(shares**2) / np.mean(shares) ** 2)
-    return np.fft.rfft(means, axis=-1), noise.line_power * share, shares, float(freedom)
+@dataclass(frozen=True)
+class _Chance:
+    """What noise alone gives: shares (M,) and degrees of freedom as in `noise_threshold`."""
+
+    shares: NDArray[np.float64]
+    freedom: float
+
+    def threshold(self, lines: int, false_alarm: float) -> float:
+        """Bound on the mean over real parts of so many lines of all signals, in units of the noise."""
+        pairs = np.tile(self.shares, (lines + 1) // 2)  # two real parts make a complex number
+        return noise_threshold(false_alarm, pairs, self.freedom)
 
 
-def _exact_or_refuse(
-    signals: Spectra,
-    noise: NDArray[np.float64],
-    center: float | None,
-    frequencies: NDArray[np.float64],
-    keep: NDArray[np.bool_],
-) -> Symmetry:
-    if center is None:
-        raise InputError(
-            "the drive field is not retraced, so the scan has no symmetry", hint="use symmetry=off"
-        )
-    exact = exact_symmetry(center, frequencies, len(keep))
-    power = np.sum(np.abs(signals * keep) ** 2)
-    lost = (
-        np.sum(np.abs((signals - exact.project(signals)) * keep) ** 2)
-        - len(signals) * np.sum(noise * keep) / 2
-    )
-    if lost > 0.1 * power:
-        raise InputError(
-            f"the scan is not odd about its turning point, {100 * lost / power:.0f} % of it would be lost",
-            hint="use symmetry=fit, which fits the phase of each line",
-        )
-    return exact
+@dataclass(frozen=True)
+class _EvenPart:
+    """What an ideal scan cannot hold: `ratio` to its noise, as a mean over `lines`; `share` of all power."""
+
+    ratio: float
+    lines: int
+    share: float
+
+    def refuse(self, chance: _Chance) -> None:
+        """Raise `InputError` when noise does not explain it."""
+        if self.ratio > chance.threshold(self.lines, CONTRADICTION):
+            raise InputError(
+                f"the scan is not odd about its turning point, {100 * self.share:.2g} % of it would be lost",
+                hint="use symmetry=fit, which fits the phase of each line",
+            )
+
+
+def _even_part(
+    signals: Spectra, noise: NDArray[np.float64], exact: Symmetry, keep: NDArray[np.bool_]
+) -> _EvenPart:
+    """Measure the even part of the kept lines: half of their noise, if the symmetry is right."""
+    kept = signals[:, keep]
+    power = np.mean(kept.real**2 + kept.imag**2, axis=0)
+    whole = float(power.sum())
+    if whole == 0:
+        return _EvenPart(0.0, 1, 0.0)
+    even = np.mean((kept * np.exp(1j * exact.angle[keep])).real ** 2, axis=0)
+    level = np.maximum(noise[keep], LEAST_NOISE * whole) / 2
+    share = max(float(np.sum(even - noise[keep] / 2)) / whole, 0.0)
+    return _EvenPart(float(np.mean(even / level)), len(level), share)

@@ -90,7 +90,8 @@ def _spread(
     for group in groups:
         for repeats in group:  # one clean signal at a time bounds the memory
             spectra = np.fft.rfft(repeats.astype(np.float64), axis=-1)
-            total = total + np.var(spectra, axis=0, ddof=1) * (len(repeats) - 1)
+            spectra -= spectra.mean(axis=0)
+            total = total + np.sum(spectra.real**2 + spectra.imag**2, axis=0)
         freedom += len(group) * (group.shape[1] - 1)
     power = total / freedom
     if freedom < ENOUGH:  # a line that is not stored says nothing of the noise beside it

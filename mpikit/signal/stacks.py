@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mpikit.scan import Repeats
 
+AT_ONCE = 2**20  # values worked on at a time, a bound on memory
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -55,3 +56,17 @@ def unstack_repeats(stacked: NDArray[Number], repeats: Repeats, frames: int) -> 
     if repeats == "periods":
         return stacked
     return stacked.reshape(frames, -1, *stacked.shape[2:])
+
+
+def mean_of_repeats(stacked: NDArray[np.float32], chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Average the repeats (B, R, C, V) of some clean signals, (n, C, V) for an index of (n,)."""
+    total = np.zeros((len(chosen), *stacked.shape[2:]))
+    for repeat in range(stacked.shape[1]):  # whole arrays are added faster than a short axis is reduced
+        total += stacked[chosen, repeat]
+    return np.divide(total, stacked.shape[1])
+
+
+def parts_of(shape: tuple[int, ...]) -> list[slice]:
+    """Return slices of the first axis that hold not too many values each."""
+    step = max(AT_ONCE // int(np.prod(shape[1:])), 1)
+    return [slice(start, start + step) for start in range(0, shape[0], step)]

@@ -121,18 +121,19 @@ def fit_symmetry(
         It holds where a detected line keeps at least nine tenths of its power on one axis, within two
         standard errors: a weak line is no evidence against it.
     """
-    turned = signals * np.exp(2j * np.pi * frequencies * center)
-    scale = np.mean(np.abs(turned) ** 2, axis=(1, 2), keepdims=True)
-    scale[scale == 0] = 1
-    squares = np.sum(turned**2 / scale, axis=0)
-    power = np.sum((np.abs(turned) ** 2 - noise) / scale, axis=0)
-    coherence = np.zeros(power.shape)
-    np.divide(np.abs(squares), power, out=coherence, where=detected & (power > 0))
-    coherence = np.minimum(coherence, 1)
-    mean = np.mean(np.abs(turned) ** 2, axis=0) - noise
-    doubt = np.zeros(power.shape)
-    wobble = np.sqrt((noise**2 + 2 * noise * np.maximum(mean, 0)) / len(signals))
-    np.divide(2 * wobble, mean, out=doubt, where=mean > 0)
-    holds = detected & (mean > 0) & (coherence >= COHERENT - doubt)
-    angle = 2 * np.pi * frequencies * center - np.angle(-squares) / 2
+    delay = np.tile(2 * np.pi * frequencies * center, (len(detected), 1))
+    turned = signals[:, detected] * np.exp(1j * delay[detected])
+    squares, level = np.mean(turned**2, axis=0), noise[detected]
+    scale = np.mean(signals.real**2 + signals.imag**2, axis=(1, 2))
+    balanced = np.sum(turned**2 / np.where(scale > 0, scale, 1)[:, None], axis=0)
+    # here not over the power of each measurement: their noise may differ, and only its mean is known
+    power = np.mean(turned.real**2 + turned.imag**2, axis=0) - level
+    found, doubt = np.zeros(power.shape), np.zeros(power.shape)
+    np.divide(np.abs(squares), power, out=found, where=power > 0)
+    wobble = np.sqrt((level**2 + 2 * level * np.maximum(power, 0)) / len(turned))
+    np.divide(2 * wobble, power, out=doubt, where=power > 0)
+    angle, coherence, holds = delay, np.zeros(delay.shape), np.zeros(delay.shape, bool)
+    angle[detected] -= np.angle(-balanced) / 2
+    coherence[detected] = np.minimum(found, 1)
+    holds[detected] = (power > 0) & (found >= COHERENT - doubt)
     return Symmetry(angle, holds, coherence)

@@ -1,47 +1,59 @@
-"""Denoisers that learn nothing."""
+"""Denoisers that everybody knows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from mpikit import Denoiser, hookimpl
+from mpikit_plugins.background import removes_background
+from mpikit_plugins.classic import background_subtraction as subtraction
+from mpikit_plugins.classic.average import Average, AverageOptions, without_repeats
+from mpikit_plugins.classic.savgol import SavitzkyGolay, SavitzkyGolayOptions
+from mpikit_plugins.classic.wavelet import WaveletOptions, WaveletShrinkage
+from mpikit_plugins.harmonic.options import symmetry_missing
 
-from mpikit import Denoiser, Run, Scan, StatelessMethod, hookimpl
-from mpikit.signal import stack_repeats, unstack_repeats
-from mpikit_plugins.background import BackgroundOptions, clear, removes_background
-
-
-class Average(StatelessMethod):
-    """Replace every repeat by the mean of all repeats."""
-
-    def __init__(self, options: BackgroundOptions) -> None:
-        self.options = options
-
-    def denoise(self, scan: Scan, /, *, run: Run) -> NDArray[np.float32]:  # noqa: ARG002
-        """Return the means, shape (N, J, C, V)."""
-        cleared = clear(scan, self.options)
-        stacked = stack_repeats(cleared.signal, scan.repeats)
-        mean = np.broadcast_to(stacked.mean(axis=1, keepdims=True, dtype=np.float64), stacked.shape)
-        return np.ascontiguousarray(unstack_repeats(mean, scan.repeats, len(scan.signal)), np.float32)
-
-
-def without_repeats(scan: Scan, options: Any) -> str | None:  # noqa: ARG001
-    """Say what a scan without repeats lacks."""
-    return "frames or periods that repeat" if scan.repeats == "none" else None
+__all__ = ["mpikit_denoisers"]
 
 
 @hookimpl
 def mpikit_denoisers() -> Iterable[Denoiser]:
-    """Offer the average."""
+    """Offer the classic methods."""
     yield Denoiser(
         name="average",
-        summary="Mean over all repeats of a period",
-        options=BackgroundOptions,
+        summary="Mean over all repeats of a period, or a robust one",
+        options=AverageOptions,
         build=Average,
         missing=without_repeats,
         pools=True,
         homogeneous=True,
         removes_background=removes_background,
+    )
+    yield Denoiser(
+        name="background-subtraction",
+        summary="Subtract the empty-scanner signal: its mean, interpolated in time, or by a dictionary",
+        options=subtraction.SubtractionOptions,
+        build=subtraction.BackgroundSubtraction,
+        missing=subtraction.missing,
+        homogeneous=True,
+        removes_background=subtraction.removes_background,
+        cite=("10.48550/arXiv.2006.05741",),
+    )
+    yield Denoiser(
+        name="wavelet",
+        summary="Shrink periodic wavelet coefficients, each level by the noise that it holds",
+        options=WaveletOptions,
+        build=WaveletShrinkage,
+        missing=symmetry_missing,
+        removes_background=removes_background,
+        cite=("10.1093/biomet/81.3.425",),
+    )
+    yield Denoiser(
+        name="savgol",
+        summary="Savitzky-Golay filter around the period, its window chosen on the noisy data",
+        options=SavitzkyGolayOptions,
+        build=SavitzkyGolay,
+        missing=symmetry_missing,
+        homogeneous=True,
+        removes_background=removes_background,
+        cite=("10.1021/ac60214a047",),
     )

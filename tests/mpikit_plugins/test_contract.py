@@ -13,14 +13,17 @@ OURS = {
     for offer in offers
     if offer.distribution == "mpikit"
 }
-SHORT = {"unet-gd": {"steps": 4, "features": 3, "evaluate_every": 2}}
+LEARNED = ("n2n", "r2r", "unet-gd")
+SHORT = {name: {"steps": 4, "features": 3, "evaluate_every": 2} for name in LEARNED}
 
 
 def test_the_entry_points_offer_them_all():
-    assert set(OURS) == {"average", "harmonic", "unet-gd"}
+    classic = {"average", "background-subtraction", "wavelet", "savgol"}
+    on_lines = {"harmonic", "symmetry", "wiener", "low-rank", "mp-pca", "harmonic-n2n"}
+    assert classic | on_lines | set(LEARNED) <= set(OURS)
     assert [failure.text for failure in registry().failures if failure.distribution == "mpikit"] == []
-    assert [name for name, record in OURS.items() if record.learned] == ["unet-gd"]
-    assert [name for name, record in OURS.items() if record.pools] == ["average"]
+    assert sorted(name for name, record in OURS.items() if record.learned) == sorted(LEARNED)
+    assert sorted(name for name, record in OURS.items() if record.pools) == ["average", "mp-pca"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -34,11 +37,30 @@ def test_periods_that_repeat(name):
     check_denoiser(OURS[name], OURS[name].options(**SHORT.get(name, {})), scan)
 
 
-def test_unet_with_the_preset_of_the_paper():
-    options = OURS["unet-gd"].options(
-        preset="paper", epochs=1, features=3, evaluate_every=2, learning_rate=1e-2
-    )
-    check_denoiser(OURS["unet-gd"], options)
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_presets_of_the_paper(name):
+    short = {"epochs": 1, "features": 3, "evaluate_every": 2, "learning_rate": 1e-2}
+    if name == "r2r":
+        short["draws"] = 2
+    check_denoiser(OURS[name], OURS[name].options(preset="paper", **short))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("unet-gd", {"odd": True, "up": "linear", "ema": 0.9}),
+        ("n2n", {"pairs": "subset", "loss": "huber", "residual": False}),
+        ("n2n", {"pairs": "mean", "scale": "peak"}),
+        ("r2r", {"noise": "white", "level": "period", "draws": 0}),
+    ],
+)
+def test_other_options_of_the_learned_methods(name, options):
+    check_denoiser(OURS[name], OURS[name].options(**SHORT[name], **options))
+
+
+def test_r2r_needs_no_repeats():
+    scan = example_scan(frames=7, periods=2, repeats="none", background_frames=0)
+    check_denoiser(OURS["r2r"], OURS["r2r"].options(**SHORT["r2r"]), scan)
 
 
 def test_the_filter_without_background_and_symmetry():

@@ -6,8 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from mpikit_plugins import training
+from mpikit_plugins.n2n.options import Noise2NoiseOptions
+from mpikit_plugins.networks.options import PAPER, PAPER_NETWORK
+from mpikit_plugins.r2r.options import RecorruptedOptions
 from mpikit_plugins.training import TrainingOptions
-from mpikit_plugins.unet.options import PAPER, UNetOptions
+from mpikit_plugins.unet.options import UNetOptions
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,29 @@ def test_a_preset_fills_what_is_not_given():
     assert (default.preset, default.bias, default.project, default.epochs) == ("mpikit", False, True, None)
     assert UNetOptions.model_validate(paper.model_dump()) == paper
     assert UNetOptions.model_validate(UNetOptions(preset="paper", epochs=None).model_dump()).epochs is None
+
+
+@pytest.mark.parametrize("options", [UNetOptions, Noise2NoiseOptions, RecorruptedOptions])
+def test_every_method_has_the_network_of_the_paper(options):
+    paper = options(preset="paper")
+    for name, value in PAPER.items():
+        assert getattr(paper, name) == value
+    assert set(PAPER_NETWORK) <= set(PAPER)
+    assert all(field.description for field in options.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("total", "said", "interval"),
+    [(400, None, 25), (60, None, 25), (4000, None, 100), (10**6, None, 500), (400, 7, 7)],
+)
+def test_how_often_a_training_is_judged(total, said, interval):
+    assert TrainingOptions(evaluate_every=said).interval(total) == interval
+
+
+def test_a_lag_needs_pairs():
+    assert UNetOptions(lag=3).lag == 3
+    with pytest.raises(ValidationError, match="lag=3 has a meaning for pairs=pair alone"):
+        UNetOptions(lag=3, pairs="mean")
 
 
 def test_the_public_names_are_there():

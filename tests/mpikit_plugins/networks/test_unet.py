@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mpikit_plugins.unet.network import UNet
+from mpikit_plugins.networks.options import NetworkOptions
+from mpikit_plugins.networks.unet import Linear, UNet, lengths, new_unet
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -33,7 +34,7 @@ def parameters(net):
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-@pytest.mark.parametrize("samples", [1, 7, 51, 101, 102, 500, 1632])
+@pytest.mark.parametrize("samples", [1, 7, 51, 101, 102, 500, 1632, 9900])
 @pytest.mark.parametrize("kernel", [3, 5, 7, 9])
 @pytest.mark.parametrize("stem_stride", [1, 3])
 def test_the_output_is_as_long_as_the_input(samples, kernel, stem_stride):
@@ -137,6 +138,64 @@ def test_dropout_acts_in_training_only():
         net.train()
         assert not torch.equal(net(signal), net(signal))
     assert sum(isinstance(module, nn.Dropout) and module.p == 0.5 for module in net.modules()) == 17
+
+
+def test_an_odd_network():
+    net = network(odd=True, bias=True, conditions=1)
+    nn.init.normal_(net.head.bias)
+    signal, condition = noise(3, 2, 100), noise(3, 1, 1).expand(-1, -1, 100)
+    with torch.no_grad():
+        output = net(torch.cat([signal, condition], dim=1))
+        torch.testing.assert_close(net(torch.cat([-signal, condition], dim=1)), -output, **EXACT)
+        assert not torch.allclose(net(torch.cat([signal, 2 * condition], dim=1)), output)
+    assert output.shape == (3, 2, 100)
+    assert output.abs().max() > 1e-3
+
+
+def test_the_gain_of_a_residual_network_is_learnt():
+    net = network(residual=True)
+    signal = noise(4, 2, 162)
+    net(signal).square().mean().backward()
+    power = signal.square().mean(dim=(0, 2)) / 2  # its mean is over two channels
+    torch.testing.assert_close(net.gain.grad[:, 0], 2 * 4 * power)  # four times as steep
+
+
+def test_linear_upsampling():
+    """A cosine stays one: between samples it is that on the line; and shifts by a sample become three."""
+    ramp = torch.arange(6.0, dtype=torch.float64)[None, None]
+    wanted = [5 / 3, 0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2]
+    torch.testing.assert_close(Linear()(ramp)[0, 0, :8], torch.tensor(wanted, dtype=torch.float64))
+    signal = noise(2, 3, 7)
+    torch.testing.assert_close(Linear()(signal.roll(1, -1)), Linear()(signal).roll(3, -1))
+    net = network(up="linear")
+    signal = noise(2, 2, 405)
+    with torch.no_grad():
+        torch.testing.assert_close(net(signal.roll(81, -1)), net(signal).roll(81, -1), **EXACT)
+        assert not torch.allclose(net(signal), network()(signal))
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7, 9])
+@pytest.mark.parametrize("stem_stride", [1, 3])
+def test_the_lengths_that_need_no_padding(kernel, stem_stride):
+    """On these, and on no shorter one, the network commutes with shifts by the coarsest step."""
+    multiple, least = lengths(kernel, stem_stride)
+    assert (multiple, least) == (81 * stem_stride, 81 * stem_stride * (kernel // 2))
+    net = network(kernel=kernel, stem_stride=stem_stride)
+    for samples, commutes in ((least, True), (least + multiple, True), (least + 10, False)):
+        signal = noise(1, 2, samples)
+        with torch.no_grad():
+            error = (net(signal.roll(multiple, -1)) - net(signal).roll(multiple, -1)).abs().max()
+        assert (error < 1e-12) == commutes
+
+
+@pytest.mark.parametrize(("coarse", "said", "stride"), [(True, "auto", 1), (False, "auto", 3), (True, 3, 3)])
+def test_the_options_make_the_network(coarse, said, stride):
+    options = NetworkOptions(features=5, kernel=3, stem_stride=said, residual=False, bias=True)
+    net = new_unet(2, options, coarse=coarse, conditions=1)
+    assert net.stem[0].stride == (stride,)
+    assert net.stem[0].weight.shape == (5, 3, 3)
+    assert net.head.weight.shape == (2, 5, 3)
+    assert net.head.bias is not None
 
 
 def test_the_start_is_drawn_from_the_seed():
