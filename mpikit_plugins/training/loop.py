@@ -1,184 +1,270 @@
-"""One training loop: seeded batches, a schedule, early stopping on the reference-free error."""
+"""The one training loop: players, seeded batches, a schedule, the best weights, an exact resumption.
+
+Within a step the host never waits for the device; what it wants to know it asks at the scores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mpikit import Finding, Run, Step, Warned
+from mpikit import Run, Step
 from mpikit.errors import NumericalError
-from mpikit.metrics import ReferenceFree, score_repeats
+from mpikit.metrics import ReferenceFree
+from mpikit_plugins.training.batches import Batches
+from mpikit_plugins.training.chance import seeded
+from mpikit_plugins.training.checkpoint import load_training, save_training
+from mpikit_plugins.training.graph import RecordedStep
 from mpikit_plugins.training.options import TrainingOptions
-from mpikit_plugins.training.repeats import RepeatedSignals, Signals
+from mpikit_plugins.training.selection import Best, values
 
-MOST_VALIDATION = 64  # signals whose error is measured; more would cost as much as the training
-
-
-class Objective(Protocol):
-    """What a learned method says to the loop."""
-
-    def loss(self, network: nn.Module, first: Tensor, second: Tensor) -> Tensor:
-        """Loss of a batch of noisy pairs, both (B, C, V): repeats of the same clean signals."""
-
-    def predict(self, network: nn.Module, noisy: Tensor) -> Tensor:
-        """Denoise (B, C, V) for good: what the method will do after training."""
+RISE = 0.3  # part of a one-cycle schedule in which the step size grows, from a 25th of the largest
+START, END = 1 / 25, 1e-6  # (Smith and Topin, arXiv 1708.07120)
 
 
-def train(
-    network: nn.Module, objective: Objective, data: RepeatedSignals, options: TrainingOptions, *, run: Run
-) -> None:
-    """Train a network on pairs of noisy repeats; leave it with its best weights.
-
-    The best weights are those with the smallest reference-free error on repeats that were kept back; without
-    any, those after the last step.
+@dataclass(frozen=True)
+class Player:
+    """A network that is improved by a loss of its own; a training has one, or several against each other.
 
     Parameters
     ----------
     network : torch.nn.Module
-        On ``run.device``.
-    objective : Objective
-    data : RepeatedSignals
+        On the device of the run.
+    loss : callable
+        Loss of a batch, from the tensors that the batches give. It must not wait for the device (no
+        ``.item()``, no branch on a value).
+    learning_rate : float
+        Largest step size.
+    betas : tuple of float
+        Decay of AdamW's running means.
+    updates : int
+        Updates in each step, each with a batch of its own.
+    """
+
+    network: nn.Module
+    loss: Callable[..., Tensor]
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    updates: int = 1
+
+
+def play(
+    players: Sequence[Player],
+    batches: Batches,
+    options: TrainingOptions,
+    *,
+    run: Run,
+    evaluate: Callable[[], ReferenceFree | None] = lambda: None,
+    kept_back: str = "repeats",
+    fingerprint: bytes = b"",
+) -> list[tuple[int, ReferenceFree]]:
+    """Train networks, each by its own loss, one after the other in each step.
+
+    The first player's network is judged; it is left with the weights of the smallest error, or without any
+    score with the last ones. Of these a running average is taken if the options say so.
+
+    Parameters
+    ----------
+    players : sequence of Player
+    batches : Batches
     options : TrainingOptions
+        The step sizes are those of the players.
     run : Run
-        Its generator draws the batches; its listener gets a `Step` for each score.
+        Its generator draws the batches; its listener gets a `Step` for each score. Its checkpoint is saved at
+        each score, before anybody is told: an interruption always finds the last score saved, and on the CPU
+        the training goes on from there as if there had been none.
+    evaluate : callable
+        Error of the first player's network, which is in evaluation mode then. Random draws in it are the same
+        at every score.
+    kept_back : str
+        What the score was measured on, in words.
+    fingerprint : bytes
+        Whatever makes this training another one; a checkpoint with another fingerprint is refused.
+
+    Returns
+    -------
+    list of (int, ReferenceFree)
+        The scores and their steps, also those from before an interruption.
 
     Raises
     ------
     NumericalError
-        When the loss is no longer finite.
+        When a loss is no longer finite.
+    InputError
+        When the checkpoint is of another training.
     """
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-    )
-    total = options.total_steps(sum(group.shape[0] * (group.shape[1] // 2) for group in data.training))
-    schedule = _schedule(optimiser, options, total)
-    batches = _pairs(data.training, options.batch, run)
-    best = _Best(network, options.patience)
-    for step in range(1, total + 1):
-        network.train()
-        first, second = next(batches)
-        loss = objective.loss(network, first, second)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), options.clip)
-        optimiser.step()
-        schedule.step()
-        if step % options.evaluate_every and step != total:
-            continue
-        if not np.isfinite(loss.item()):
+    training = Training(players, batches, options, run=run)
+    load_training(training, run.checkpoint, fingerprint)
+    interval = options.interval(training.total)
+    while training.step < training.total and not training.best.is_over:
+        losses = training.advance(min(interval - training.step % interval, training.total - training.step))
+        score = training.judge(evaluate)
+        save_training(training, run.checkpoint, fingerprint)
+        run.tell(Step(training.step, training.total, values(score, losses, training.rates()[0])))
+    training.keep_best()
+    run.tell(training.best.finding(training.step, kept_back=kept_back))
+    return training.history
+
+
+class Training:
+    """Networks in training, and all that a checkpoint holds."""
+
+    def __init__(
+        self, players: Sequence[Player], batches: Batches, options: TrainingOptions, *, run: Run
+    ) -> None:
+        self.players, self.batches, self.options, self.run = players, batches, options, run
+        self.total = options.total_steps(batches.items)
+        self.step = 0
+        self.best = Best(options.patience)
+        self.history: list[tuple[int, ReferenceFree]] = []
+        self.optimisers = [_optimiser(player, options, run.device) for player in players]
+        self.weights = [
+            [weight for weight in player.network.parameters() if weight.requires_grad] for player in players
+        ]
+        self.average = [weight.detach().clone() for weight in self.weights[0]] if options.ema else []
+        self._losses = torch.zeros(len(players), device=run.device)
+        recorded = run.device == "cuda" and options.graph
+        self._update = RecordedStep(self._step, run.tell) if recorded else self._step
+
+    def advance(self, count: int) -> list[float]:
+        """Do so many steps; return the mean loss of each player."""
+        for player in self.players:
+            player.network.train()
+        turns = sum(player.updates for player in self.players)
+        drawn = self.batches.draw(count * turns, self.run.rng)
+        indices = torch.from_numpy(drawn).to(self.run.device).reshape(count, turns, *drawn.shape[1:])
+        self._losses.zero_()
+        for index in indices:
+            self._set_rates()
+            self._update(index)
+            self.step += 1
+        losses = (self._losses / count).tolist()
+        if not np.isfinite(losses).all():
             raise NumericalError(
-                f"training diverged at step {step}",
+                f"training diverged at step {self.step}",
                 hint="choose a smaller learning_rate, or look at the data",
             )
-        score = validate(network, objective, data, run=run)
-        run.tell(_step(step, total, score))
-        if score is not None and best.see(step, score):
-            break
-    best.restore()
-    run.tell(best.finding(step))
+        return cast("list[float]", losses)
+
+    def _step(self, index: Tensor) -> None:
+        """Improve each player by batches of its own, (turns, ...)."""
+        turn = 0
+        for number, player in enumerate(self.players):
+            for _ in range(player.updates):
+                loss = player.loss(*self.batches.take(index[turn]))
+                self.optimisers[number].zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(self.weights[number], self.options.clip)
+                self.optimisers[number].step()
+                self._losses.select(0, number).add_(loss.detach(), alpha=1 / player.updates)
+                turn += 1
+        for mean, weight in zip(self.average, self.weights[0], strict=False):
+            mean.lerp_(weight.detach(), 1 - self.options.ema)
+
+    def rates(self) -> list[float]:
+        """Step sizes of the players at this step."""
+        share = one_cycle(self.step / self.total) if self.options.schedule == "one-cycle" else 1.0
+        return [share * player.learning_rate for player in self.players]
+
+    def _set_rates(self) -> None:
+        for optimiser, rate in zip(self.optimisers, self.rates(), strict=True):
+            for group in optimiser.param_groups:
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)  # a recorded step reads it there
+                else:
+                    group["lr"] = rate
+
+    def judge(self, evaluate: Callable[[], ReferenceFree | None]) -> ReferenceFree | None:
+        """Measure the error of the first player's network, and keep its weights if they are the best."""
+        network = self.players[0].network
+        self._exchange_average()
+        network.eval()
+        with seeded(0, self.run.device):
+            score = evaluate()
+        if score is not None:
+            self.best.see(self.step, score, network.state_dict())
+            self.history.append((self.step, score))
+        self._exchange_average()
+        return score
+
+    def _exchange_average(self) -> None:
+        """Put the averaged weights into the network, or take them out again."""
+        for mean, weight in zip(self.average, self.weights[0], strict=False):
+            kept = weight.detach().clone()
+            weight.data.copy_(mean)
+            mean.copy_(kept)
+
+    def keep_best(self) -> None:
+        """Leave the judged network with its best weights, or with the last ones."""
+        if self.best.weights:
+            self.players[0].network.load_state_dict(self.best.weights)
+        else:
+            self._exchange_average()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return everything that the next step depends on."""
+        state: dict[str, NDArray[Any]] = {
+            "step": np.array(self.step),
+            "history": np.array([(step, *astuple(score)) for step, score in self.history]).reshape(-1, 4),
+            **{f"best.{name}": value for name, value in self.best.state().items()},
+            **{f"average.{number}": value.cpu().numpy() for number, value in enumerate(self.average)},
+        }
+        for number, (player, optimiser) in enumerate(zip(self.players, self.optimisers, strict=True)):
+            for name, value in player.network.state_dict().items():
+                state[f"{number}.network.{name}"] = value.cpu().numpy()
+            for place, moments in optimiser.state_dict()["state"].items():
+                for name, value in moments.items():
+                    state[f"{number}.optimiser.{place}.{name}"] = value.cpu().numpy()
+        return {name: np.array(value) for name, value in state.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what `state` returned; KeyError or RuntimeError when it does not fit."""
+        self.step = int(state["step"])
+        self.history = [(int(step), ReferenceFree(*figures)) for step, *figures in state["history"].tolist()]
+        for number, mean in enumerate(self.average):
+            mean.copy_(_tensor(state[f"average.{number}"]))
+        for number, (player, optimiser) in enumerate(zip(self.players, self.optimisers, strict=True)):
+            weights = _below(state, f"{number}.network.")
+            player.network.load_state_dict({name: _tensor(value) for name, value in weights.items()})
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(state, f"{number}.optimiser.").items():
+                place, _, name = key.partition(".")
+                moments.setdefault(int(place), {})[name] = _tensor(value)
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+        self.best.restore(_below(state, "best."), self.players[0].network.state_dict())
 
 
-def _schedule(
-    optimiser: torch.optim.Optimizer, options: TrainingOptions, total: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    if options.schedule == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
-    return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=options.learning_rate, total_steps=total + 1)
+def one_cycle(done: float) -> float:
+    """Share of the largest step size after a part of the steps: up and down again along cosines."""
+    if done < RISE:
+        return START + (1 - START) * (1 - float(np.cos(np.pi * done / RISE))) / 2
+    return END + (1 - END) * (1 + float(np.cos(np.pi * (done - RISE) / (1 - RISE)))) / 2
 
 
-def _pairs(groups: Sequence[Signals], batch: int, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
-    """Draw two different repeats of the same clean signal, in random roles, without end."""
-    tensors = [_tensor(group, run.device) for group in groups]
-    sizes = np.array([group.shape[0] * group.shape[1] for group in groups])
-    while True:
-        tensor = tensors[run.rng.choice(len(tensors), p=sizes / sizes.sum())]
-        signals, repeats = tensor.shape[:2]
-        row = torch.from_numpy(run.rng.integers(signals, size=batch)).to(run.device)
-        one = run.rng.integers(repeats, size=batch)
-        other = (one + run.rng.integers(1, repeats, size=batch)) % repeats
-        columns = torch.from_numpy(np.stack([one, other])).to(run.device)
-        yield tensor[row, columns[0]], tensor[row, columns[1]]
+def _optimiser(player: Player, options: TrainingOptions, device: str) -> torch.optim.Optimizer:
+    cuda = device == "cuda"
+    # a tensor, so that a recorded step sees its changes
+    rate = torch.tensor(player.learning_rate, device=device) if cuda else player.learning_rate
+    return torch.optim.AdamW(
+        player.network.parameters(),
+        lr=rate,
+        betas=player.betas,
+        weight_decay=options.weight_decay,
+        fused=True,
+        capturable=cuda,
+    )
 
 
-def validate(
-    network: nn.Module, objective: Objective, data: RepeatedSignals, *, run: Run
-) -> ReferenceFree | None:
-    """Reference-free error on the repeats that were kept back, or None without any.
-
-    Each repeat is the input once; the mean of the other ones of its clean signal is the judge.
-    """
-    if not data.validation:
-        return None
-    network.eval()
-    repeats = data.validation[0]
-    chosen = np.linspace(0, len(repeats) - 1, min(len(repeats), MOST_VALIDATION)).astype(int)
-    repeats = repeats[np.unique(chosen)]
-    estimate = apply(network, objective, repeats, run=run)
-    score = score_repeats(estimate, repeats)
-    error = score.error + 2 * data.common_passed - data.common_power
-    return replace(score, error=error, power=score.power - data.common_power)
+def _tensor(value: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.array(value))
 
 
-def apply(
-    network: nn.Module, objective: Objective, signals: Signals, *, run: Run, batch: int = 16
-) -> Signals:
-    """Denoise signals of shape (..., C, V) in batches."""
-    network.eval()
-    flat = signals.reshape(-1, *signals.shape[-2:])
-    output: NDArray[np.float32] = np.empty_like(flat)
-    with torch.no_grad():
-        for start in range(0, len(flat), batch):
-            block = _tensor(flat[start : start + batch], run.device)
-            output[start : start + batch] = objective.predict(network, block).cpu().numpy()
-    return output.reshape(signals.shape)
-
-
-def _tensor(signals: Signals, device: str) -> Tensor:
-    """Hand an array to torch, which takes no read-only one; a copy only where it must be."""
-    return torch.from_numpy(np.require(signals, requirements=["C", "W"])).to(device)
-
-
-class _Best:
-    """The best weights so far, and how long ago they were."""
-
-    def __init__(self, network: nn.Module, patience: int) -> None:
-        self.network, self.patience = network, patience
-        self.score: ReferenceFree | None = None
-        self.step = 0
-        self.since = 0
-        self.weights: dict[str, Tensor] = {}
-
-    def see(self, step: int, score: ReferenceFree) -> bool:
-        """Take note of a score; say whether it is time to stop."""
-        self.since += 1
-        if self.score is None or score.error < self.score.error:
-            self.score, self.step, self.since = score, step, 0
-            self.weights = {name: value.clone() for name, value in self.network.state_dict().items()}
-        return self.since >= self.patience
-
-    def restore(self) -> None:
-        if self.weights:
-            self.network.load_state_dict(self.weights)
-
-    def finding(self, last: int) -> Finding | Warned:
-        if self.score is None:
-            return Warned(
-                f"too few repeats to keep any back: trained for {last} steps without early stopping"
-            )
-        value, bound = self.score.snr_db, "> " if self.score.is_bound else ""
-        return Finding(
-            "training",
-            {"step": self.step, "snr_db": value},
-            f"best of {last} steps: step {self.step}, "
-            f"reference-free SNR {bound}{value:.1f} dB on repeats kept back",
-        )
-
-
-def _step(index: int, total: int, score: ReferenceFree | None) -> Step:
-    return Step(index, total, {} if score is None else {"reference-free SNR in dB": score.snr_db})
+def _below(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Entries under a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

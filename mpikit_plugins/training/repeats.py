@@ -20,10 +20,10 @@ class RepeatedSignals:
     Parameters
     ----------
     training : sequence of shape (B, R, C, V)
-        One array for each scan, R > 1.
+        One array for each scan; R > 1 for pairs.
     validation : sequence of shape (B, R, C, V)
-        Kept back for early stopping, no repeat of it in ``training``; R > 1. Empty when there is too
-        little to keep any back.
+        Kept back for early stopping, no repeat of it in ``training``; R > 1 unless the method needs no
+        repeats. Empty when there is too little to keep any back.
     common_power : float, unit squared
         Mean squared sample of noise that all repeats share, as that of a subtracted background is.
     common_passed : float, unit squared
@@ -70,4 +70,22 @@ def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
             validation.append(group[:, -kept:])
         else:
             training.append(group)
+    return RepeatedSignals(training, validation)
+
+
+def split_signals(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedSignals:
+    """Keep a part of the clean signals back, with all their repeats; for methods that need no repeats.
+
+    Parameters
+    ----------
+    groups : sequence of shape (B, R, C, V)
+        Noisy signals, R may be 1. A group of fewer than ten signals is all training.
+    share : float
+        Part to keep back.
+    """
+    training, validation = [], []
+    for group in groups:
+        kept = min(max(1, round(share * len(group))), len(group) - 1) if len(group) >= MANY else 0
+        training.append(group[: len(group) - kept])
+        validation += [group[len(group) - kept :]] if kept else []
     return RepeatedSignals(training, validation)

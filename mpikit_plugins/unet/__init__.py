@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mpikit import Denoiser, Scan, hookimpl
+from mpikit import Denoiser, hookimpl
 from mpikit_plugins.background import removes_background
+from mpikit_plugins.training.needs import without_repeats
 from mpikit_plugins.unet.options import UNetOptions
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ def build(options: UNetOptions) -> UNetGradientDifference:
     return UNetGradientDifference(options)
 
 
-def missing(scan: Scan, options: Any) -> str | None:  # noqa: ARG001
-    """Say that a scan without repeats has nothing to learn from."""
-    return "frames or periods that repeat" if scan.repeats == "none" else None
-
-
 @hookimpl
 def mpikit_denoisers() -> Iterable[Denoiser]:
     """Offer the U-Net."""
@@ -33,7 +29,7 @@ def mpikit_denoisers() -> Iterable[Denoiser]:
         summary="U-Net trained on pairs of noisy repeats, with the gradient-difference prior of Peng et al.",
         options=UNetOptions,
         build=build,
-        missing=missing,
+        missing=without_repeats,
         homogeneous=True,
         learned=True,
         removes_background=removes_background,

@@ -1,0 +1,32 @@
+"""Options of Noise2Noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mpikit_plugins.networks.options import PAPER, LearnedUNetOptions
+from mpikit_plugins.training.options import PairOptions, Presets
+
+
+class Noise2NoiseOptions(LearnedUNetOptions, PairOptions, Presets):
+    """Options of ``n2n``; a preset sets all that is not given."""
+
+    preset: Literal["mpikit", "paper"] = Field(
+        "mpikit", description="mpikit: what works best; paper: network and training of Peng et al."
+    )
+    loss: Literal["l2", "l1", "huber"] = Field(
+        "l2",
+        description="Distance of output and target: l2 needs noise of mean zero, l1 of median zero; l1 and "
+        "huber bear spikes",
+    )
+    delta: float = Field(
+        0.5, gt=0, description="Difference from which on Huber's loss is linear, in units of the input's rms"
+    )
+
+    @classmethod
+    def preset_values(cls) -> Mapping[str, Mapping[str, Any]]:
+        """Return what the paper does otherwise."""
+        return {"paper": {**PAPER, "resample": False}}

@@ -1,0 +1,55 @@
+"""Options of the networks: every choice that Peng et al. leave open."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mpikit import Options
+from mpikit_plugins.training.options import PAPER_PREPARATION, PAPER_TRAINING, LearnedOptions
+
+# Peng et al., Sec. II.C and III.A; the kernel is not stated there
+PAPER_NETWORK: dict[str, Any] = {
+    "features": 48,
+    "kernel": 3,
+    "stem_stride": 1,
+    "down_kernel": 1,
+    "dropout": 0.2,
+    "bias": True,
+    "residual": False,
+    "odd": False,
+    "up": "nearest",
+}
+
+
+class NetworkOptions(Options):
+    """Options of the U-Net; `mpikit_plugins.networks.unet.new_unet` makes one from them."""
+
+    features: int = Field(24, ge=1, description="Feature maps at every level of the network (C in the paper)")
+    kernel: Literal[3, 5, 7, 9] = Field(7, description="Length of the convolutions")
+    stem_stride: Literal["auto", 1, 3] = Field(
+        "auto", description="Stride of the first convolution; auto: 1 on a coarser grid (decimate), else 3"
+    )
+    down_kernel: Literal[1, 3] = Field(
+        3, description="Length of the down-sampling convolutions of stride 3; 1 skips two samples of three"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Probability of the dropout before each PReLU")
+    bias: bool = Field(False, description="Bias terms in the convolutions; without them f(ay) = a f(y)")
+    residual: bool = Field(
+        True, description="The network predicts what to add to its input times a gain, not the output itself"
+    )
+    odd: bool = Field(
+        False, description="Average the outputs of y and -y, so that f(-y) = -f(y); twice the time"
+    )
+    up: Literal["nearest", "linear"] = Field(
+        "nearest", description="Up-sampling in the decoder: samples repeated, or lines between them"
+    )
+
+
+class LearnedUNetOptions(LearnedOptions, NetworkOptions):
+    """Options of a learned method around the U-Net."""
+
+
+# everything that the three methods of Peng et al. have in common
+PAPER: dict[str, Any] = {**PAPER_NETWORK, **PAPER_TRAINING, **PAPER_PREPARATION}

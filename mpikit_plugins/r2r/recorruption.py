@@ -1,0 +1,60 @@
+"""Two noisy versions of one noisy period: noise is added to one, and taken from the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Recorruption:
+    """Draws z like the noise n of y = x + n, and makes y + alpha z and y - z / alpha.
+
+    Their noise has the covariance S - S = 0, so that for Gaussian noise they are independent; its power is
+    1 + alpha² and 1 + 1 / alpha² times that of n (Pang et al., Proc. CVPR 2021, with D = alpha I).
+
+    Parameters
+    ----------
+    power : shape (C, lines), unit squared
+        Expected squared magnitude of the noise on each line of an un-normalised rfft of one period.
+    alpha : float
+    empty : shape (C, lines) or None
+        Lines without signal, by which the noise of a period is measured relative to ``power``; None where all
+        periods have the same.
+    """
+
+    def __init__(
+        self, power: NDArray[np.float64], alpha: float, *, empty: NDArray[np.bool_] | None = None
+    ) -> None:
+        self.power, self.alpha, self.empty = power, alpha, empty
+        self._tables: tuple[Tensor, Tensor] | None = None
+
+    def pair(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """Recorrupt periods (B, C, W) twice."""
+        drawn = self.draw(noisy)
+        return noisy + self.alpha * drawn, noisy - drawn / self.alpha
+
+    def draw(self, like: Tensor) -> Tensor:
+        """Draw noise like that of periods (..., C, W): white, each line then made as strong as measured."""
+        gain, _ = self._on_device(like)
+        drawn: Tensor = torch.fft.irfft(torch.fft.rfft(torch.randn_like(like)) * gain, n=like.shape[-1])
+        return drawn * self.level_of(like)
+
+    def level_of(self, noisy: Tensor) -> Tensor:
+        """Noise of each period relative to ``power``, as standard deviations, (..., C, 1) or ()."""
+        if self.empty is None:
+            return noisy.new_ones(())
+        _, weight = self._on_device(noisy)
+        level: Tensor = (torch.fft.rfft(noisy).abs().square() * weight).sum(dim=-1, keepdim=True).sqrt()
+        return level
+
+    def _on_device(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Gain of each line of white noise, and weight of each line in the level; made once."""
+        if self._tables is None or self._tables[0].device != like.device:
+            gain, weight = np.sqrt(self.power / like.shape[-1]), np.zeros(self.power.shape)
+            if self.empty is not None:
+                np.divide(1, self.power, out=weight, where=self.empty & (self.power > 0))
+                weight /= np.maximum(np.sum(weight > 0, axis=-1, keepdims=True), 1)
+            self._tables = torch.from_numpy(gain).to(like), torch.from_numpy(weight).to(like)
+        return self._tables
