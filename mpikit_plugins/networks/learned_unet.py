@@ -18,6 +18,11 @@ class LearnedUNet(LearnedMethod):
         """Make the U-Net that the options describe."""
         return new_unet(channels, self.options, coarse=coarse, conditions=self.conditions)
 
+    @property
+    def shortest(self) -> int:
+        """Length of its convolutions."""
+        return self.options.kernel
+
     def lengths(self, coarse: bool) -> tuple[int, int]:
         """Lengths that the U-Net takes without padding."""
         return lengths(self.options.kernel, stem_stride(self.options, coarse=coarse))

@@ -83,6 +83,11 @@ class LearnedMethod:
         """Lengths W that the network likes: multiples of the first number, not below the second."""
         return 1, 8
 
+    @property
+    def shortest(self) -> int:
+        """Fewest samples of a period that the network can do anything with."""
+        return 2
+
     def split(self, groups: Sequence[Signals]) -> RepeatedSignals:
         """Keep a part of the data back for the choice of the weights; groups of shape (B, R, C, V)."""
         data = split_repeats(groups)
@@ -123,6 +128,7 @@ class LearnedMethod:
     def fit(self, scans: Sequence[Scan], /, *, run: Run) -> None:
         """Train the network on noisy scans."""
         cleared = [clear(_finite(scan), self.options) for scan in scans]
+        self._check_length(cleared[0])
         split = self.split([stack_repeats(scan.signal, scan.repeats) for scan in cleared])
         prepared = fit_preparation(cleared, self.options, lengths=self.lengths, run=run)
         self._preparation, self.network = prepared.to(run.device), None
@@ -203,6 +209,15 @@ class LearnedMethod:
     def conditions(self) -> int:
         """Channels that the network gets behind those of the signal: one for ``pairs=subset``."""
         return int(isinstance(self.options, PairOptions) and self.options.pairs == "subset")
+
+    def _check_length(self, scan: Scan) -> None:
+        samples = scan.signal.shape[-1]
+        if samples < self.shortest:
+            raise InputError(
+                f"{scan.name} has periods of {samples} samples, the network of {self.name} needs "
+                f"{self.shortest}",
+                hint="choose a shorter kernel, or a method that learns nothing",
+            )
 
     @property
     def _samples(self) -> int:

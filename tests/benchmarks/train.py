@@ -4,7 +4,7 @@
 
 Without a number short signals are computed by one thread, as in a training. For each network the loop (seeded
 batches, losses, schedule, clipping, checks) and the bare forward, backward and optimiser of the same network
-on one fixed batch take turns, in blocks of steps; times are those of the fastest block. GFLOP are those of the
+on one fixed batch take turns, in blocks of steps; times are those of the fastest block. GFLOP are of the
 network alone, counted by torch.utils.flop_counter; the rate of the machine is that of a product of two
 matrices of 2048 x 2048 in the same turns, with as many threads.
 """

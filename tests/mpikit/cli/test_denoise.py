@@ -146,7 +146,11 @@ def test_without_a_method_they_are_listed(run, source):
         (["-m", "unet-gd", "-p", "steps=0"], 2, "option 'steps' is '0', expected a whole number, at least 1"),
         (["-m", "unet-gd", "-p", "steps"], 2, "expected name=value"),
         (["-m", "unet-gd", "--repeats", "none"], 3, "lacks frames or periods that repeat"),
-        (["-m", "unet-gd", "--repeats", "none", "--dry-run"], 3, "methods that would work: background-subtraction, harmonic"),
+        (
+            ["-m", "unet-gd", "--repeats", "none", "--dry-run"],
+            3,
+            "methods that would work: background-subtraction, harmonic",
+        ),
         (["-m", "unet-gd", "--repeats", "maybe"], 2, "maybe"),
         (["-m", "harmonic", "--device", "tpu"], 2, "no device is called 'tpu'"),
         (["-m", "harmonic", "--seed", "-1"], 2, "--seed"),

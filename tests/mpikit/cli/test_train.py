@@ -80,7 +80,7 @@ def test_json_is_data_alone(run, work):
     assert set(found) == {"model", "log", "picture", "scores", "noise", "signal"}
     assert (found["model"], found["picture"]) == ("m.safetensors", None)
     assert found["log"] == ["m.log.jsonl", "m.log.csv"]
-    assert [score["method"] for score in found["scores"]] == ["noisy", "harmonic", "average"]
+    assert [score["method"] for score in found["scores"]] == ["noisy", "harmonic", "low-rank", "average"]
     assert found["signal"] == {"channels": 2, "samples": 162, "sampling_rate": 4050000.0, "unit": "V"}
     assert len(found["noise"]["sigma"]) == 2
 
@@ -177,7 +177,11 @@ def test_a_full_disk_in_the_middle(run, work):
         (["-m", "learner", "-o", "m"], 2, "FILE"),
         (["a.mdf", "-m", "lerner", "-o", "m"], 4, "no method is called 'lerner'"),
         (["a.mdf", "-m", "learner", "-o", "m", "-p", "steps=0"], 2, "expected a whole number, at least 1"),
-        (["a.mdf", "-m", "learner", "-o", "m", "--repeats", "none"], 3, "methods that would work: harmonic"),
+        (
+            ["a.mdf", "-m", "learner", "-o", "m", "--repeats", "none"],
+            3,
+            "methods that would work: background-subtraction, harmonic",
+        ),
         (["a.mdf", "-m", "learner", "-o", "m", "--resume"], 3, "there is no checkpoint m.checkpoint"),
         (["a.mdf", "-m", "learner", "-o", "m", "--device", "tpu"], 2, "no device is called 'tpu'"),
         (["a.mdf", "-m", "learner", "-o", "b.mdf"], 3, "b.mdf exists already"),

@@ -164,6 +164,18 @@ def test_it_needs_repeats_and_signal(scan):
     assert "lines=all" in caught.value.hint
 
 
+def test_periods_shorter_than_the_kernel(scan):
+    short = replace(
+        scan,
+        signal=scan.signal[..., :8],
+        background=scan.background[..., :8],
+        stored_lines=scan.stored_lines[:5],
+    )
+    with pytest.raises(InputError, match="periods of 8 samples, the network of unet-gd needs 9") as caught:
+        make(kernel=9).fit([short], run=run())
+    assert "shorter kernel" in caught.value.hint
+
+
 def test_several_scans_teach_one_network(scan):
     other = example_scan(frames=5, periods=3, repeats="frames", background_frames=2, seed=9)
     method = make()
