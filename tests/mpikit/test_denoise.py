@@ -83,7 +83,7 @@ def test_the_scores(source):
             "standard_error",
             "periods_used",
         }
-    noisy, harmonic, _ = table
+    noisy, harmonic, *_ = table
     sigma = float(read_scan(source).background.std())
     assert 1 < noisy["mean_squared_error"] / sigma**2 < 2  # the frame's noise, and the background's
     assert harmonic["snr_db"] > noisy["snr_db"] + 4
