@@ -38,7 +38,7 @@ class FileCheckpoint:
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any], *, resume: bool) -> None:
-        self.path = path
+        self.path, self._is_ours = path, resume
         self._about = json.loads(json.dumps(dict(about)))
         self._state: dict[str, NDArray[Any]] | None = None
         if not resume:
@@ -55,6 +55,11 @@ class FileCheckpoint:
                 f"{path.name} is of another training: {_difference(differs[0], said, self._about)}",
                 hint="give the options, seed and files that it was begun with, or --force to start anew",
             )
+
+    @property
+    def is_kept(self) -> bool:
+        """The file holds a state of this training, not one of a training before."""
+        return self._is_ours and self.path.exists()
 
     def load(self) -> dict[str, NDArray[Any]] | None:
         """Return what was saved last, or None."""
@@ -77,15 +82,14 @@ class FileCheckpoint:
         wrong = [name for name, value in arrays.items() if value.dtype.kind not in "biufc"]
         if wrong:
             raise PluginError(f"the checkpoint holds {wrong[0]!r}, which is no array of numbers")
-        before = (
-            "what was saved before is still there, --resume goes on from it" if self.path.exists() else ""
-        )
+        before = "what was saved before is still there, --resume goes on from it" if self.is_kept else ""
         try:
             write_atomically(self.path, save(arrays, metadata=header), overwrite=True)
         except InputError as error:
             raise InputError(
                 f"the checkpoint {error}", hint=f"make room on the disk; {before}".rstrip("; ")
             ) from error
+        self._is_ours = True
 
     def remove(self) -> None:
         """Remove the file: the training has ended, and its model is safe."""

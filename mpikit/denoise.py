@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from mpikit.errors import InputError, NumericalError, PluginError
+from mpikit.errors import InputError, MpikitError, NumericalError, PluginError
 from mpikit.events import Event, Warned, silent
 from mpikit.independence import neighbour_correlation
 from mpikit.judging import Holdout, Score, hold_out, join, judge, judge_noisy, lacks_judges
@@ -131,6 +132,8 @@ def denoise_scan(
     *,
     run: Run,
     state: Mapping[str, Any] | None = None,
+    model: str = "the model",
+    no_score: str = "",
 ) -> Denoised:
     """Fit a method to a part of a scan, judge it by the rest, and denoise all of it.
 
@@ -144,6 +147,10 @@ def denoise_scan(
     run : Run
     state : mapping or None
         State of a fitted method, which is then used as it is.
+    model : str
+        Name of the file that the state is from, for messages.
+    no_score : str
+        Why no score would be honest, in words; empty to find out.
 
     Returns
     -------
@@ -152,7 +159,7 @@ def denoise_scan(
     Raises
     ------
     InputError
-        When the scan lacks what the method needs.
+        When the scan lacks what the method needs, or the state is not of this method.
     NumericalError
         When the output is not finite.
     """
@@ -167,11 +174,14 @@ def denoise_scan(
         if state is None:
             method.fit([holdout.fitting], run=run)
         else:
-            _restore(method, offer.record.name, state)
-        signal = denoised(method, scan, foreground)
+            _restore(method, offer.record.name, state, model)
         frames = replace(scan, signal=scan.background, foreground_index=scan.background_index)
-        background = denoised(method, frames, empty) if len(scan.background) else scan.background
-    scores = _scores([scan], [holdout], offer, method, without_background=free, run=judging)
+        with _blaming(model if state is not None else ""):
+            signal = denoised(method, scan, foreground)
+            background = denoised(method, frames, empty) if len(scan.background) else scan.background
+    scores = Scores(None, None, no_score=no_score)
+    if not no_score:
+        scores = _scores([scan], [holdout], offer, method, without_background=free, run=judging)
     return Denoised(
         signal, background, scores.before, scores.after, scores.simple, free, method, scores.no_score
     )
@@ -218,13 +228,31 @@ def _size(holdout: Holdout) -> int:
     return 0 if holdout.inputs is None else int(np.prod(holdout.inputs.signal.shape[:2]))
 
 
-def _restore(method: Method, name: str, state: Mapping[str, Any]) -> None:
+def _restore(method: Method, name: str, state: Mapping[str, Any], model: str) -> None:
     try:
         method.restore(state)
+    except MpikitError:
+        raise
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"the model holds no state of {name} with these options: {error}",
+            f"{model} holds no state of {name} with these options: {error}",
             hint="the file is damaged, or of another version of the method: fit it again",
+        ) from error
+
+
+@contextmanager
+def _blaming(model: str) -> Iterator[None]:
+    """Turn what goes wrong with a restored state into an `InputError` that names the model file, if any."""
+    try:
+        yield
+    except MpikitError:
+        raise
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        if not model:
+            raise
+        raise InputError(
+            f"{model} cannot be applied: {type(error).__name__}: {error}",
+            hint="the file may be damaged, or of another version of the method: fit it again",
         ) from error
 
 

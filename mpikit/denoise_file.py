@@ -17,7 +17,7 @@ from mpikit.device import choose_device
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
 from mpikit.files import check_output
-from mpikit.models import Card, check_model_fits, fitted_card, load_model, save_model
+from mpikit.models import Card, check_model_fits, fitted_card, load_model, save_model, seen_otherwise
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
 from mpikit.provenance import HISTORY, REPEATS, append_history, run_record
@@ -50,6 +50,7 @@ class _Job:
     state: Mapping[str, NDArray[Any]] | None
     scan: Scan
     warnings: tuple[str, ...]
+    no_score: str
 
 
 def denoise_file(  # noqa: PLR0913 - as many arguments as the command has options
@@ -116,7 +117,15 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     for words in job.warnings:
         tell(Warned(words))
     run = Run(rng=np.random.default_rng(seed), device=device, tell=tell)
-    result = denoise_scan(job.scan, job.offer, job.options, run=run, state=job.state)
+    result = denoise_scan(
+        job.scan,
+        job.offer,
+        job.options,
+        run=run,
+        state=job.state,
+        model=Path(model).name if model is not None else "",
+        no_score=job.no_score,
+    )
     name, chosen = job.offer.record.name, job.options.model_dump(mode="json")
     record = run_record(
         "denoise",
@@ -210,7 +219,8 @@ def _prepare(
         odd = check_model_fits(card, Path(model), scan)
         warnings += [odd] if odd else []
     refuse_if_missing(scan, offer, options)
-    return _Job(source, output, inputs, offer, options, state, scan, tuple(warnings))
+    no_score = seen_otherwise(card, source, scan) if card is not None else ""
+    return _Job(source, output, inputs, offer, options, state, scan, tuple(warnings), no_score)
 
 
 def _check_source(source: Path) -> list[dict[str, Any]]:

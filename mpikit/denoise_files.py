@@ -44,6 +44,7 @@ class Outcome:
             "source": str(self.source),
             "output": str(self.done.path) if self.done else None,
             "scores": score_table(self.done.result) if self.done else [],
+            "no_score": (self.done.result.no_score or None) if self.done else None,
             "error": self.error or None,
             "hint": self.hint or None,
         }

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from mpikit.errors import InputError
 from mpikit.files import write_atomically
 from mpikit.plugins import Offer
+from mpikit.provenance import sha256
 from mpikit.records import Denoiser
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics
@@ -138,6 +139,35 @@ def check_model_fits(card: Card, model: Path, scan: Scan) -> str | None:
     return f"{scan.name} has the {what} {found[name]}, {model.name} was fitted to {wanted.get(name)}"
 
 
+def seen_otherwise(card: Card, source: Path, scan: Scan) -> str:
+    """Say why a model cannot be judged by a file that it was fitted to with other repeats, or nothing.
+
+    What is held out to judge by depends on the repeats: with others the model has learnt from it.
+
+    Parameters
+    ----------
+    card : Card
+    source : Path
+        The file.
+    scan : Scan
+        Read from it.
+    """
+    inputs, options = card.history.get("inputs"), card.history.get("options")
+    if not isinstance(inputs, dict) or not isinstance(options, dict):
+        return ""
+    hashes, said = list(inputs.values()), options.get("repeats")
+    found = sha256(source)
+    if found not in hashes:
+        return ""
+    each = said if isinstance(said, list) else [said]
+    place = hashes.index(found)
+    before = each[place] if place < len(each) else None
+    if before in (None, scan.repeats):
+        return ""
+    words = f"the model was fitted to this file with the repeats {before!r}"
+    return f"{words}, so that it has seen what would judge"
+
+
 def save_model(path: Path, card: Card, state: Mapping[str, NDArray[Any]], *, overwrite: bool = False) -> None:
     """Write a fitted method; the file is complete or absent.
 
@@ -177,25 +207,33 @@ def load_model(path: Path) -> tuple[Card, dict[str, NDArray[Any]]]:
     Raises
     ------
     InputError
-        When the file is missing, damaged, no model of mpikit, or of a newer format.
+        When the file is missing, damaged, no model of mpikit, of a newer format, or has values that are no
+        numbers.
     """
     from safetensors import SafetensorError, safe_open
 
+    called = path.name or str(path)
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 raise InputError(
-                    f"{path.name} is no model file of mpikit",
+                    f"{called} is no model file of mpikit",
                     hint="a model file is made by mpikit train, or by --save-model",
                 )
             _check_version(path, header)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, TypeError, AttributeError) as error:  # the last two: no dtype of NumPy
         raise InputError(
-            f"{path.name} cannot be read as a model file: {error}",
+            f"{called} cannot be read as a model file: {error}",
             hint="a model file is made by mpikit train, or by --save-model",
         ) from error
+    floats = {name: value for name, value in state.items() if value.dtype.kind in "fc"}
+    wrong = [name for name, value in floats.items() if not np.isfinite(value).all()]
+    if wrong:
+        raise InputError(
+            f"{called} holds values in {wrong[0]!r} that are no numbers", hint="make the model again"
+        )
     return _read_card(path, header), state
 
 

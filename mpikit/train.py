@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from mpikit.checkpoints import FileCheckpoint
 from mpikit.denoise import Fitted, Scores, fit_scans, refuse_if_missing, score_table
 from mpikit.device import choose_device
-from mpikit.errors import InputError, UsageError
+from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Event, Step, Warned, silent
-from mpikit.files import check_output
+from mpikit.files import check_output, write_atomically
 from mpikit.models import Card, fitted_card, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
@@ -60,8 +60,9 @@ class Outputs:
     @classmethod
     def beside(cls, model: Path) -> Outputs:
         """Return the names that go with a model file."""
-        names = (f"{model.name}.checkpoint", *(f"{model.stem}{end}" for end in (".log.jsonl", ".log.csv")))
-        return cls(model, *(model.with_name(name) for name in (*names, f"{model.stem}.png")))
+        start = model.name.removesuffix(".safetensors")
+        names = (f"{model.name}.checkpoint", *(f"{start}{end}" for end in (".log.jsonl", ".log.csv", ".png")))
+        return cls(model, *(model.with_name(name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Trained:
     ----------
     files : Outputs
     has_picture : bool
-        False when the method told no step, so that there was nothing to draw.
+        False when the method told no step, so that there was nothing to draw, or it could not be written.
     card : Card
     scores : Scores
         Reference-free, on parts of the scans that were held out.
@@ -114,7 +115,9 @@ def train_files(  # noqa: PLR0913 - as many arguments as the command has options
 
     A part of each scan is held out to judge by. While a learned method trains, its state is kept beside the
     model in ``MODEL.checkpoint``; an interrupted training goes on from there with ``resume``, on the CPU bit
-    for bit. The log ``MODEL-stem.log.jsonl`` and ``.log.csv`` grows line by line.
+    for bit. The log grows line by line; its names, and that of the picture, are that of the model without
+    ``.safetensors``, and ``.log.jsonl``, ``.log.csv`` and ``.png``. Files of a training before are replaced
+    when there is something to replace them by.
 
     Parameters
     ----------
@@ -167,17 +170,11 @@ def train_files(  # noqa: PLR0913 - as many arguments as the command has options
     said = {"repeats": [scan.repeats for scan in job.scans]}
     about = {"method": method, "distribution": job.offer.distribution, "options": options, "seed": seed}
     checkpoint = FileCheckpoint(job.files.checkpoint, about | {"inputs": hashes} | said, resume=resume)
-    if not resume:
-        checkpoint.remove()
     fitted, rows = _fit(job, checkpoint, seed=seed, device=device, resume=resume, tell=tell)
     record = _record(job, fitted.scores, options | said, seed=seed, device=device) | {"inputs": hashes}
     card = fitted_card(job.offer, job.options, record, job.scans)
     _save(job.files, card, fitted, checkpoint, overwrite=overwrite)
-    if rows:
-        from mpikit.figures_compare import save_training
-
-        save_training(job.files.picture, rows, title=f"{method}, {job.files.model.name}", overwrite=True)
-    return Trained(job.files, bool(rows), card, fitted.scores)
+    return Trained(job.files, _draw(job, rows, tell), card, fitted.scores)
 
 
 def plan_training(
@@ -257,11 +254,6 @@ def _prepare(
 
 
 def _check_outputs(files: Outputs, inputs: tuple[Path, ...], *, resume: bool, overwrite: bool) -> None:
-    if len({files.model, files.checkpoint, files.lines, files.table, files.picture}) < 5:
-        raise UsageError(
-            f"the model and its picture cannot both be {files.model.name}",
-            hint="name the model otherwise, as model.safetensors",
-        )
     check_output(files.model, inputs=inputs, overwrite=overwrite)
     if files.checkpoint.exists() and not (resume or overwrite):
         raise InputError(
@@ -302,7 +294,12 @@ def _fit(
     resume: bool,
     tell: Callable[[Event], None],
 ) -> tuple[Fitted, list[dict[str, Any]]]:
-    """Fit, and write the log; a log without a checkpoint is of no use after an error, and is removed."""
+    """Fit, and write the log.
+
+    After an error without a checkpoint the log is of no use: what was there before is put back.
+    """
+    logs = (job.files.lines, job.files.table)
+    before = {path: path.read_bytes() if path.exists() else None for path in logs}
     try:
         with TrainingLog(job.files.lines, job.files.table, resume=resume) as log:
 
@@ -313,11 +310,36 @@ def _fit(
 
             run = Run(rng=np.random.default_rng(seed), device=device, tell=listen, checkpoint=checkpoint)
             return fit_scans(job.scans, job.offer, job.options, run=run), log.rows
-    except BaseException:
-        if not job.files.checkpoint.exists():
-            job.files.lines.unlink(missing_ok=True)
-            job.files.table.unlink(missing_ok=True)
+    except BaseException as error:
+        if not checkpoint.is_kept:
+            _put_back(before)
+        elif isinstance(error, NumericalError):
+            hint = f"{error.hint}; --force starts anew with other options".removeprefix("; ")
+            raise NumericalError(str(error), hint=hint) from error
         raise
+
+
+def _put_back(before: Mapping[Path, bytes | None]) -> None:
+    for path, content in before.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        elif path.read_bytes() != content:
+            write_atomically(path, content, overwrite=True)
+
+
+def _draw(job: _Job, rows: list[dict[str, Any]], tell: Callable[[Event], None]) -> bool:
+    """Draw the course of the figures; the model is safe by then, so that a failure is only told."""
+    if not rows:
+        return False
+    from mpikit.figures_compare import save_training
+
+    title = f"{job.offer.record.name}, {job.files.model.name}"
+    try:
+        save_training(job.files.picture, rows, title=title, overwrite=True)
+    except InputError as error:
+        tell(Warned(f"there is no picture of the training: {error}"))
+        return False
+    return True
 
 
 def _record(
@@ -341,7 +363,7 @@ def _save(files: Outputs, card: Card, fitted: Fitted, checkpoint: FileCheckpoint
     try:
         save_model(files.model, card, state, overwrite=overwrite)
     except InputError as error:
-        kept = checkpoint.path.exists()
+        kept = checkpoint.is_kept
         hint = "make room on the disk, then --resume goes on from the checkpoint" if kept else error.hint
         raise InputError(str(error), hint=hint) from error
     checkpoint.remove()

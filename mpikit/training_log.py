@@ -22,8 +22,9 @@ SECONDS = "seconds"
 class TrainingLog:
     """One row for each `Step` that a training tells of: step, steps in all, its figures, seconds so far.
 
-    Every row is on disk when it has been told. A training that goes on takes up the rows before; those from
-    its first step on are written anew, so that none is there twice.
+    Every row is on disk when it has been told; until the first one the files are as they were. A training
+    that goes on takes up the rows before; those from its first step on are written anew, so that none is
+    there twice.
 
     Parameters
     ----------
@@ -52,10 +53,11 @@ class TrainingLog:
         self._fresh = True
 
     def __enter__(self) -> TrainingLog:
-        self._rewrite()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if self._fresh and error is None:  # no step was told of: an old log is none of this training
+            self._rewrite()
         self._close()
 
     @property
@@ -83,14 +85,13 @@ class TrainingLog:
         self._write("table", _csv_line([row.get(name) for name in before]))
 
     def _take_up(self, first: int) -> None:
-        """Leave out the rows that are about to come again; time goes on where it stopped."""
+        """Begin the files, without the rows that are about to come again; time goes on where it stopped."""
         self._fresh = False
         kept = [row for row in self.rows if row["step"] < first]
         if kept:
             self._begun -= float(kept[-1].get(SECONDS, 0.0))
-        if len(kept) < len(self.rows):
-            self.rows = kept
-            self._rewrite()
+        self.rows = kept
+        self._rewrite()
 
     def _rewrite(self) -> None:
         """Write all rows, whole or not at all, and go on at their end."""

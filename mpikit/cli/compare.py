@@ -117,6 +117,9 @@ def show_comparison(comparison: Comparison) -> None:
         say(f"no reference-free score: {comparison.no_score}")
     if comparison.without_background:
         say("all figures are of signals free of the background")
+    for row in comparison.rows:
+        if row.score is None and not (row.error or comparison.no_score):
+            say(f"no score of {row.method}: it uses every repeat, and none is left to judge by")
     for each in comparison.skipped:
         say(f"skipped {each.method}: it lacks {each.lacks}")
     for row in comparison.rows:

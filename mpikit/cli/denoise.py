@@ -135,8 +135,10 @@ def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Show
         show_json(
             {
                 "output": str(done.path),
-                "model": str(done.model) if done.model else None,
+                "model": str(wanted["model"]) if wanted["model"] else None,
+                "saved_model": str(done.model) if done.model else None,
                 "scores": score_table(done.result),
+                "no_score": done.result.no_score or None,
             }
         )
     elif not shown.quiet:
@@ -161,7 +163,8 @@ def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], s
     elif not shown.quiet:
         _show_outcomes(outcomes)
     for each in failed:
-        show_error(f"{each.source}: {each.error}", each.hint)
+        named = each.error.startswith((str(each.source), each.source.name))
+        show_error(each.error if named else f"{each.source}: {each.error}", each.hint)
     if not shown.quiet:
         say(f"{len(outcomes)} files: {len(outcomes) - len(failed)} denoised, {len(failed)} failed")
     if failed:

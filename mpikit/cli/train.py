@@ -90,21 +90,30 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has
     if dry_run:
         show_json(plan_training(sources, output, **wanted))
         return
+    kept = _saved_at(output)
     try:
         with listener(method, quiet=quiet, verbose=verbose) as tell:
             done = train_files(sources, output, **wanted, seed=seed, device=device, tell=tell)
     except KeyboardInterrupt:
-        _say_how_to_go_on(output, begun=sys.argv[1:])
+        _say_how_to_go_on(output, begun=sys.argv[1:], is_older=not resume and _saved_at(output) == kept)
         raise
     _report(done, json=json, quiet=quiet)
 
 
-def _say_how_to_go_on(output: Path, *, begun: list[str]) -> None:
+def _saved_at(output: Path) -> int | None:
+    """Time of the checkpoint in ns, None without one."""
+    from mpikit.train import Outputs
+
+    checkpoint = Outputs.beside(output).checkpoint
+    return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+
+
+def _say_how_to_go_on(output: Path, *, begun: list[str], is_older: bool) -> None:
     from mpikit.cli.console import say
     from mpikit.train import Outputs
 
     checkpoint = Outputs.beside(output).checkpoint
-    if not checkpoint.exists():
+    if is_older or not checkpoint.exists():
         say("the training was interrupted before its first checkpoint: it has to start anew")
         return
     again = begun if "--resume" in begun else [*begun, "--resume"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpikit.compare.methods import Candidate, compare_scan
+from mpikit.compare.methods import Candidate, compare_scan, how_judged
 from mpikit.compare.reference import read_reference
 from mpikit.compare.result import Comparison, table
 from mpikit.device import choose_device
@@ -76,6 +76,12 @@ def compare_file(
     if reference is None and stack_repeats(scan.signal, scan.repeats).shape[1] < 2:
         raise InputError(
             f"{scan.name} has no repeats to judge by",
+            hint="name a clean file with --reference, or say with --repeats what repeats",
+        )
+    no_score = how_judged(scan)[1]
+    if reference is None and no_score:
+        raise InputError(
+            f"{scan.name} cannot be judged by itself: {no_score}",
             hint="name a clean file with --reference, or say with --repeats what repeats",
         )
     clean = None if reference is None else read_reference(reference, scan)

@@ -137,6 +137,15 @@ def compare_scan(
     )
 
 
+def how_judged(scan: Scan) -> tuple[bool, str]:
+    """Say whether all are judged free of the background, and why there is no score; empty if there is one."""
+    free = scan.corrections.background or len(scan.background) > 0
+    no_score = lacks_judges(scan, without_background=free)
+    if no_score and free and lacks_judges(scan, without_background=False) is None:
+        free, no_score = scan.corrections.background, None
+    return free, no_score or ""
+
+
 def _bench(
     scan: Scan,
     clean: NDArray[np.float32] | None,
@@ -144,12 +153,9 @@ def _bench(
     device: str,
     tell: Callable[[Event], None],
 ) -> _Bench:
-    free = scan.corrections.background or len(scan.background) > 0
-    no_score = lacks_judges(scan, without_background=free)
-    if no_score and free and lacks_judges(scan, without_background=False) is None:
-        free, no_score = scan.corrections.background, None
+    free, no_score = how_judged(scan)
     references = None if clean is None else hold_out(replace(scan, signal=clean))
-    return _Bench(scan, hold_out(scan), references, free, no_score or "", seed, device, tell)
+    return _Bench(scan, hold_out(scan), references, free, no_score, seed, device, tell)
 
 
 def _rank(row: Row) -> tuple[bool, bool, float]:
@@ -178,7 +184,9 @@ def _noisy_row(bench: _Bench) -> Row:
     noisy = _cleared(bench, inputs).signal
     true = None
     if bench.clean is not None:
-        true = true_score(noisy, noisy, _inputs(bench.clean).signal, rng=_bootstrap(bench))
+        stacked = stack_repeats(noisy, inputs.repeats)
+        clean = stack_repeats(_inputs(bench.clean).signal, inputs.repeats)
+        true = true_score(stacked, stacked, clean, rng=_bootstrap(bench))
     periods = int(np.prod(inputs.signal.shape[:2]))
     return Row(NOISY, score=score, gain=None, true=true, periods=periods)
 

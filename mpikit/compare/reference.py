@@ -9,14 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpikit.errors import InputError
-from mpikit.metrics import (
-    Interval,
-    amplitude_bias,
-    bootstrap_mean,
-    paired_difference,
-    scale_invariant_snr,
-    snr,
-)
+from mpikit.metrics import Interval, amplitude_bias, bootstrap_mean, scale_invariant_snr, snr
 from mpikit.scan import Scan
 from mpikit.scan_file import read_scan
 from mpikit.signal import subtract_background
@@ -31,9 +24,10 @@ class TrueScore:
     Parameters
     ----------
     snr : Interval, dB
-        Mean over the signals of the SNR of each, with its 95 % interval.
+        Mean over the clean signals of the mean SNR of the repeats and channels of each, with its 95 %
+        interval; NaN limits with one clean signal alone.
     gain : Interval, dB
-        The same of the SNR less that of the noisy signal, signal by signal.
+        The same of the SNR less that of the noisy signal, repeat by repeat.
     pooled_db : float, dB
         Mean power of all signals over the mean squared error, which is what the reference-free SNR estimates.
     scale_invariant_db : float, dB
@@ -54,9 +48,13 @@ def true_score(
 ) -> TrueScore | None:
     """Score an estimate by the clean signals; those that are all zero are left out.
 
+    The repeats of one clean signal, and its channels, are no independent samples of what may be measured: the
+    intervals come from a bootstrap over the clean signals.
+
     Parameters
     ----------
-    estimate, noisy, clean : shape (..., V), same unit
+    estimate, noisy, clean : shape (B, R, C, V), same unit
+        R repeats of B clean signals, see `mpikit.signal.stack_repeats`.
     rng : numpy.random.Generator
         For the bootstrap.
 
@@ -72,14 +70,23 @@ def true_score(
     after, before = snr(estimate, clean), snr(noisy, clean)
     error = float(np.mean((estimate - clean) ** 2))
     with np.errstate(invalid="ignore"):  # a signal without noise, denoised without error
-        gain = paired_difference(after, before, rng=rng)
+        gains = after - before
+    gain = bootstrap_mean(_of_each(gains, some), rng=rng)
     return TrueScore(
-        snr=bootstrap_mean(after, rng=rng),
+        snr=bootstrap_mean(_of_each(after, some), rng=rng),
         gain=gain,
         pooled_db=float(10 * np.log10(np.mean(clean**2) / error)) if error > 0 else np.inf,
         scale_invariant_db=float(np.mean(scale_invariant_snr(estimate, clean))),
         amplitude=float(np.mean(amplitude_bias(estimate, clean))),
     )
+
+
+def _of_each(figures: NDArray[np.float64], some: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Average the figures of those signals that a mask (B, R, C) leaves, over each of B that has any."""
+    place = np.nonzero(some)[0]
+    clusters = np.unique(place)
+    means = [np.mean(figures[place == cluster]) for cluster in clusters]
+    return np.array(means, np.float64)
 
 
 def read_reference(path: Path, scan: Scan) -> NDArray[np.float32]:

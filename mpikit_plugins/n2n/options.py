@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mpikit_plugins.networks.options import PAPER, LearnedUNetOptions
-from mpikit_plugins.training.options import PairOptions, Presets
+from mpikit_plugins.training.options import PairOptions, Presets, chosen
 
 
 class Noise2NoiseOptions(LearnedUNetOptions, PairOptions, Presets):
@@ -25,6 +25,14 @@ class Noise2NoiseOptions(LearnedUNetOptions, PairOptions, Presets):
     delta: float = Field(
         0.5, gt=0, description="Difference from which on Huber's loss is linear, in units of the input's rms"
     )
+
+    @model_validator(mode="after")
+    def _check_delta(self) -> Noise2NoiseOptions:
+        if self.loss != "huber" and chosen(self, "delta"):
+            raise ValueError(
+                f"delta={self.delta} has a meaning for loss=huber alone, not for loss={self.loss}"
+            )
+        return self
 
     @classmethod
     def preset_values(cls) -> Mapping[str, Mapping[str, Any]]:

@@ -75,9 +75,30 @@ def _not_gaussian(scan: Scan, lines: NDArray[np.bool_], options: RecorruptedOpti
     if noise is None:
         return ""
     residuals, share = noise
+    of_one_level = _levelled(residuals, lines)
     if options.level == "period":
-        size = np.sqrt(np.mean(residuals**2, axis=-1, keepdims=True))
-        residuals = residuals / np.where(size > 0, size, 1)
+        return _tails(of_one_level, share, lines)
+    words = _tails(residuals, share, lines)
+    if words and not _tails(of_one_level, share, lines):
+        return (
+            "the noise of each period is Gaussian, but its level differs from period to period, so that "
+            "r2r adds too much to some and too little to others; -p level=period measures each by itself"
+        )
+    return words
+
+
+def _levelled(residuals: NDArray[np.float64], lines: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Divide (n, C, V) by the level on the lines without signal, as level=period measures it."""
+    empty = ~lines
+    empty[:, 0] = False
+    spectra = np.fft.rfft(residuals, axis=-1)
+    power = np.sum((spectra.real**2 + spectra.imag**2) * empty, axis=-1, keepdims=True)
+    size = np.sqrt(power / np.maximum(empty.sum(axis=-1, keepdims=True), 1))
+    return residuals / np.where(size > 0, size, 1)
+
+
+def _tails(residuals: NDArray[np.float64], share: float, lines: NDArray[np.bool_]) -> str:
+    """Say that differences of noise (n, C, V) have tails, or none, as no Gaussian has."""
     spectra = np.ascontiguousarray(np.fft.rfft(residuals, axis=-1)[:, lines])
     parts = {"its samples": residuals, "the lines that carry signal": spectra.view(np.float64)}
     for where, values in parts.items():
@@ -85,8 +106,7 @@ def _not_gaussian(scan: Scan, lines: NDArray[np.bool_], options: RecorruptedOpti
         if abs(excess) / share > KURTOSIS and abs(excess) > CERTAIN * doubt:
             return (
                 f"the noise is not Gaussian (excess kurtosis {excess / share:.1f} of {where}), so that input "
-                "and target of r2r are not independent; level=period helps if the levels of periods "
-                "differ, and methods that learn from repeats do not mind"
+                "and target of r2r are not independent; methods that learn from repeats do not mind"
             )
     return ""
 

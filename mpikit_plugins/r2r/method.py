@@ -18,7 +18,7 @@ from mpikit.metrics import ReferenceFree, combine, reference_free
 from mpikit.signal.noise import line_weights
 from mpikit_plugins.networks.learned_unet import LearnedUNet
 from mpikit_plugins.r2r.limits import warn_of_limits
-from mpikit_plugins.r2r.noise import noise_power
+from mpikit_plugins.r2r.noise import noise_correlation, noise_power
 from mpikit_plugins.r2r.options import RecorruptedOptions
 from mpikit_plugins.r2r.recorruption import Recorruption
 from mpikit_plugins.training import Batches, RepeatedSignals, Singles, split_repeats, split_signals
@@ -45,7 +45,7 @@ class Recorrupted(LearnedUNet):
     def look_at(self, scans: Sequence[Scan], *, run: Run) -> None:
         """Measure the noise, and say where the method is at its limits."""
         power = self.preparation.line_power(noise_power(scans, self.options))
-        self._recorruption = self._with_noise(power)
+        self._recorruption = self._with_noise(power, noise_correlation(scans))
         empty = self._recorruption.empty
         if empty is not None and np.sum(empty & (power > 0), axis=-1).min() < FEW_LINES:
             raise InputError(
@@ -60,14 +60,14 @@ class Recorrupted(LearnedUNet):
         assert self._recorruption is not None, "fit comes first"  # noqa: S101
         return self._recorruption
 
-    def _with_noise(self, power: NDArray[np.float64]) -> Recorruption:
-        """Recorrupt by noise of this power on the lines of the grid, (C, lines)."""
+    def _with_noise(self, power: NDArray[np.float64], correlation: NDArray[np.float64]) -> Recorruption:
+        """Recorrupt by noise of this power on the lines of the grid, (C, lines), correlated (C, C)."""
         empty = None
         if self.options.level == "period":
             lines = np.arange(power.shape[-1])
             below = (lines > 0) & (lines <= (self.preparation.grid - 1) // 2)
             empty = below & ~self.preparation.harmonic.keep[:, : len(lines)]
-        return Recorruption(power, self.options.alpha, empty=empty)
+        return Recorruption(power, self.options.alpha, empty=empty, correlation=correlation)
 
     def split(self, groups: Sequence[Signals]) -> RepeatedSignals:
         """Keep repeats back where there are enough; else whole signals."""
@@ -141,14 +141,38 @@ class Recorrupted(LearnedUNet):
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the network learnt, and the noise."""
         state = super().state()
-        return {**state, "noise": self.recorruption.power.copy()} if state else {}
+        if not state:
+            return {}
+        noise = self.recorruption
+        return {**state, "noise": noise.power.copy(), "noise_correlation": noise.correlation.copy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:
         """Take back what `state` returned."""
         super().restore(state)
-        if state and "noise" not in state:
-            raise InputError("this is no state of r2r: it does not say what the noise is")
-        self._recorruption = self._with_noise(np.array(state["noise"])) if state else None
+        if not state:
+            self._recorruption = None
+            return
+        if not {"noise", "noise_correlation"} <= set(state):
+            raise InputError("this is no state of r2r: it does not say what the noise is", hint="train anew")
+        power, correlation = np.array(state["noise"]), np.array(state["noise_correlation"])
+        channels = len(self.preparation.level)
+        shapes = (channels, self.preparation.grid // 2 + 1), (channels, channels)
+        if (power.shape, correlation.shape) != shapes:
+            raise InputError(
+                f"the state of r2r is damaged: noise of the shapes {power.shape} and {correlation.shape}, "
+                f"expected {shapes[0]} (channels, lines) and {shapes[1]}",
+                hint="train anew",
+            )
+        if not (np.isfinite(power).all() and (power >= 0).all() and _is_correlation(correlation)):
+            raise InputError("the state of r2r is damaged: impossible noise", hint="train anew")
+        self._recorruption = self._with_noise(power, correlation)
+
+
+def _is_correlation(matrix: NDArray[np.float64]) -> bool:
+    """Whether a matrix (C, C) can be the correlation of noise."""
+    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T):
+        return False
+    return bool(np.allclose(np.diag(matrix), 1) and np.linalg.eigvalsh(matrix).min() > 0)
 
 
 def _mean_square(line_power: NDArray[np.float64], samples: int) -> float:

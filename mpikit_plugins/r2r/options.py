@@ -33,7 +33,10 @@ class RecorruptedOptions(LearnedUNetOptions, Presets):
         description="Noise of one level for the whole scan, or of each period by its lines without signal",
     )
     sigma: float | None = Field(
-        None, gt=0, description="Known noise of one sample, white, in the unit of the scan; none: measured"
+        None,
+        gt=0,
+        description="Known noise of one sample, white, in the unit of the scan, whatever noise says; none: "
+        "measured",
     )
 
     @classmethod

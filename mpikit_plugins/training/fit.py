@@ -57,7 +57,6 @@ def train(
     run: Run,
     batches: Batches | None = None,
     evaluate: Callable[[], ReferenceFree | None] | None = None,
-    kept_back: str = "repeats",
 ) -> list[tuple[int, ReferenceFree]]:
     """Train a network on noisy data; leave it with its best weights.
 
@@ -77,8 +76,6 @@ def train(
         None draws pairs of repeats.
     evaluate : callable or None
         Error of the network as it is; None takes the repeats that were kept back.
-    kept_back : str
-        What the error was measured on, in words.
 
     Returns
     -------
@@ -107,7 +104,7 @@ def train(
         options,
         run=run,
         evaluate=evaluate or by_repeats,
-        kept_back=kept_back,
+        kept_back=data.kept_back,
         fingerprint=identity,
     )
 

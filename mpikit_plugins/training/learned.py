@@ -47,7 +47,6 @@ class LearnedMethod:
     """
 
     name: ClassVar[str] = "learned"
-    kept_back: ClassVar[str] = "repeats"
 
     def __init__(self, options: LearnedOptions) -> None:
         self.options = options
@@ -126,7 +125,11 @@ class LearnedMethod:
         return self._preparation
 
     def fit(self, scans: Sequence[Scan], /, *, run: Run) -> None:
-        """Train the network on noisy scans."""
+        """Train the network on noisy scans.
+
+        Lines, symmetry and noise are found in all of the data, also in what is kept back for the choice of
+        the weights: they are few numbers beside so many samples.
+        """
         cleared = [clear(_finite(scan), self.options) for scan in scans]
         self._check_length(cleared[0])
         split = self.split([stack_repeats(scan.signal, scan.repeats) for scan in cleared])
@@ -144,7 +147,6 @@ class LearnedMethod:
                 run=run,
                 batches=self.batches(data, run.device),
                 evaluate=self.evaluation(network, data, run.device),
-                kept_back=self.kept_back,
             )
         self.network = network
 
@@ -202,7 +204,13 @@ class LearnedMethod:
             }
             network.load_state_dict(weights)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise InputError(f"this is no state of {self.name} with these options: {error}") from error
+            raise InputError(
+                f"this is no state of {self.name} with these options: {error}", hint="train anew"
+            ) from error
+        if not all(value.isfinite().all() for value in network.state_dict().values()):
+            raise InputError(
+                f"the state of {self.name} is damaged: weights that are no numbers", hint="train anew"
+            )
         self.network = network
 
     @property

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from mpikit import Run, Step
 from mpikit.errors import NumericalError
 from mpikit.metrics import ReferenceFree
-from mpikit_plugins.training.batches import Batches
+from mpikit_plugins.training.batches import Batches, Indices
 from mpikit_plugins.training.chance import seeded
 from mpikit_plugins.training.checkpoint import load_training, save_training
 from mpikit_plugins.training.graph import RecordedStep
+from mpikit_plugins.training.interruption import waiting_interruption
 from mpikit_plugins.training.options import TrainingOptions
 from mpikit_plugins.training.selection import Best, values
 
@@ -77,8 +78,8 @@ def play(
         The step sizes are those of the players.
     run : Run
         Its generator draws the batches; its listener gets a `Step` for each score. Its checkpoint is saved at
-        each score, before anybody is told: an interruption always finds the last score saved, and on the CPU
-        the training goes on from there as if there had been none.
+        each score, before anybody is told, and when the training is interrupted (SIGINT, in the main thread):
+        the step is finished first. On the CPU the training goes on from there as if there had been nothing.
     evaluate : callable
         Error of the first player's network, which is in evaluation mode then. Random draws in it are the same
         at every score.
@@ -98,15 +99,24 @@ def play(
         When a loss is no longer finite.
     InputError
         When the checkpoint is of another training.
+    KeyboardInterrupt
+        When it is interrupted, after it has been saved.
     """
     training = Training(players, batches, options, run=run)
     load_training(training, run.checkpoint, fingerprint)
     interval = options.interval(training.total)
-    while training.step < training.total and not training.best.is_over:
-        losses = training.advance(min(interval - training.step % interval, training.total - training.step))
-        score = training.judge(evaluate)
-        save_training(training, run.checkpoint, fingerprint)
-        run.tell(Step(training.step, training.total, values(score, losses, training.rates()[0])))
+    with waiting_interruption() as interrupted:
+        while training.step < training.total and not training.best.is_over:
+            count = min(interval - training.step % interval, training.total - training.step)
+            losses = training.advance(count, interrupted)
+            if losses is None:
+                save_training(training, run.checkpoint, fingerprint)
+                raise KeyboardInterrupt
+            score = training.judge(evaluate)
+            save_training(training, run.checkpoint, fingerprint)
+            run.tell(Step(training.step, training.total, values(score, losses, training.rates()[0])))
+            if interrupted():
+                raise KeyboardInterrupt
     training.keep_best()
     run.tell(training.best.finding(training.step, kept_back=kept_back))
     return training.history
@@ -129,28 +139,41 @@ class Training:
         ]
         self.average = [weight.detach().clone() for weight in self.weights[0]] if options.ema else []
         self._losses = torch.zeros(len(players), device=run.device)
+        self._drawn: Indices = np.zeros((0, 0), np.int64)  # batches of the interval, (steps, turns, ...)
+        self._done = 0  # of its steps
         recorded = run.device == "cuda" and options.graph
         self._update = RecordedStep(self._step, run.tell) if recorded else self._step
 
-    def advance(self, count: int) -> list[float]:
-        """Do so many steps; return the mean loss of each player."""
+    def advance(self, count: int, interrupted: Callable[[], bool] = lambda: False) -> list[float] | None:
+        """Do so many steps, or the rest of an interval; return the mean loss of each player.
+
+        None when it was interrupted before the last step; the next call goes on.
+        """
         for player in self.players:
             player.network.train()
-        turns = sum(player.updates for player in self.players)
-        drawn = self.batches.draw(count * turns, self.run.rng)
-        indices = torch.from_numpy(drawn).to(self.run.device).reshape(count, turns, *drawn.shape[1:])
-        self._losses.zero_()
-        for index in indices:
+        if self._done == len(self._drawn):
+            self._draw(count)
+        for index in torch.from_numpy(self._drawn).to(self.run.device)[self._done :]:
             self._set_rates()
             self._update(index)
             self.step += 1
-        losses = (self._losses / count).tolist()
+            self._done += 1
+            if interrupted() and self._done < len(self._drawn):
+                return None
+        losses = (self._losses / len(self._drawn)).tolist()
         if not np.isfinite(losses).all():
             raise NumericalError(
                 f"training diverged at step {self.step}",
                 hint="choose a smaller learning_rate, or look at the data",
             )
         return cast("list[float]", losses)
+
+    def _draw(self, count: int) -> None:
+        """Draw all batches of an interval of so many steps."""
+        turns = sum(player.updates for player in self.players)
+        drawn = self.batches.draw(count * turns, self.run.rng)
+        self._drawn, self._done = drawn.reshape(count, turns, *drawn.shape[1:]), 0
+        self._losses.zero_()
 
     def _step(self, index: Tensor) -> None:
         """Improve each player by batches of its own, (turns, ...)."""
@@ -160,7 +183,8 @@ class Training:
                 loss = player.loss(*self.batches.take(index[turn]))
                 self.optimisers[number].zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(self.weights[number], self.options.clip)
+                if self.options.clip is not None:
+                    nn.utils.clip_grad_norm_(self.weights[number], self.options.clip)
                 self.optimisers[number].step()
                 self._losses.select(0, number).add_(loss.detach(), alpha=1 / player.updates)
                 turn += 1
@@ -221,6 +245,9 @@ class Training:
             for place, moments in optimiser.state_dict()["state"].items():
                 for name, value in moments.items():
                     state[f"{number}.optimiser.{place}.{name}"] = value.cpu().numpy()
+        if self._done < len(self._drawn):
+            inside = {"drawn": self._drawn, "done": self._done, "losses": self._losses.cpu().numpy()}
+            state |= {f"interval.{name}": np.array(value) for name, value in inside.items()}
         return {name: np.array(value) for name, value in state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -238,6 +265,9 @@ class Training:
                 moments.setdefault(int(place), {})[name] = _tensor(value)
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
         self.best.restore(_below(state, "best."), self.players[0].network.state_dict())
+        if inside := _below(state, "interval."):
+            self._drawn, self._done = np.array(inside["drawn"]), int(inside["done"])
+            self._losses.copy_(_tensor(inside["losses"]))
 
 
 def one_cycle(done: float) -> float:

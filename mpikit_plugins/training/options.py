@@ -18,6 +18,8 @@ PAPER_TRAINING: dict[str, Any] = {
     "schedule": "constant",
     "patience": 1000,
     "ema": 0.0,
+    "clip": None,
+    "precision": "single",
 }
 # the network sees the periods as they are
 PAPER_PREPARATION: dict[str, Any] = {
@@ -29,6 +31,16 @@ PAPER_PREPARATION: dict[str, Any] = {
 }
 
 
+def chosen(options: Options, name: str) -> bool:
+    """Whether an option has a value that neither the default nor the preset gives it."""
+    preset = options.preset_values() if isinstance(options, Presets) else {}
+    usual = type(options).model_fields[name].default
+    return getattr(options, name) not in (
+        usual,
+        preset.get(getattr(options, "preset", ""), {}).get(name, usual),
+    )
+
+
 class TrainingOptions(Options):
     """How to train; every learned method has these."""
 
@@ -38,7 +50,7 @@ class TrainingOptions(Options):
     learning_rate: float = Field(1e-3, gt=0, description="Largest step size of AdamW")
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW")
     schedule: Literal["one-cycle", "constant"] = Field("one-cycle", description="Course of the step size")
-    clip: float = Field(1.0, gt=0, description="Largest norm of the gradient")
+    clip: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; none: any")
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay of a running average of the weights, which is used then; 0: none"
     )
@@ -52,6 +64,12 @@ class TrainingOptions(Options):
         "auto", description="Precision of the network; auto: bfloat16 where it helps, on a CUDA device"
     )
     graph: bool = Field(True, description="On a CUDA device, record a step once as a graph and replay it")
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> TrainingOptions:
+        if self.epochs is not None and chosen(self, "steps"):
+            raise ValueError(f"steps={self.steps} does nothing beside epochs={self.epochs}, leave one out")
+        return self
 
     def total_steps(self, items: int) -> int:
         """Count the steps for so many periods, or disjoint pairs of them."""
@@ -81,6 +99,12 @@ class PreparationOptions(BackgroundOptions):
     scale: Literal["rms", "peak"] = Field(
         "rms", description="What is divided out of a period before the network, and put back after it"
     )
+
+    @model_validator(mode="after")
+    def _check_false_alarm(self) -> PreparationOptions:
+        if self.lines == "all" and self.symmetry == "off" and chosen(self, "false_alarm"):
+            raise ValueError(f"false_alarm={self.false_alarm} does nothing for lines=all and symmetry=off")
+        return self
 
 
 class PairOptions(Options):

@@ -107,9 +107,38 @@ class Preparation(nn.Module):
 
     @classmethod
     def restore(cls, state: Mapping[str, NDArray[Any]], *, project: bool) -> Preparation:
-        """Take back what `state` returned."""
+        """Take back what `state` returned.
+
+        Raises
+        ------
+        InputError
+            When the arrays do not fit together, or are no such numbers.
+        """
         harmonic = HarmonicFilter.restore(state)
-        return cls(harmonic, np.asarray(state["level"], np.float32), int(state["grid"]), project=project)
+        level, grid = np.asarray(state["level"], np.float32), int(state["grid"])
+        if words := _damage(harmonic, level, grid):
+            raise InputError(f"the state of the method is damaged: {words}", hint="train anew")
+        return cls(harmonic, level, grid, project=project)
+
+
+def _damage(harmonic: HarmonicFilter, level: NDArray[np.float32], grid: int) -> str:
+    """Say what is wrong with the arrays of a preparation."""
+    if not 2 <= grid <= harmonic.samples:
+        return f"a grid of {grid} samples for periods of {harmonic.samples}"
+    wanted = (level.size, harmonic.samples // 2 + 1)
+    arrays: dict[str, NDArray[Any]] = {"keep": harmonic.keep}
+    if harmonic.symmetry is not None:
+        arrays |= {"angle": harmonic.symmetry.angle, "holds": harmonic.symmetry.holds}
+    for name, array in arrays.items():
+        if array.shape != wanted:
+            return f"{name} has the shape {array.shape}, expected {wanted} (channels, lines)"
+        if name != "angle" and array.dtype != bool:
+            return f"{name} is no array of truth values"
+        if not np.isfinite(array).all():
+            return f"{name} has values that are no numbers"
+    if level.ndim != 1 or not (np.isfinite(level) & (level > 0)).all():
+        return "the noise level of each channel must be a positive number"
+    return ""
 
 
 def fit_preparation(

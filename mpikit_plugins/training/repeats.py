@@ -24,6 +24,8 @@ class RepeatedSignals:
     validation : sequence of shape (B, R, C, V)
         Kept back for early stopping, no repeat of it in ``training``; R > 1 unless the method needs no
         repeats. Empty when there is too little to keep any back.
+    kept_back : str
+        What ``validation`` is, in words.
     common_power : float, unit squared
         Mean squared sample of noise that all repeats share, as that of a subtracted background is.
     common_passed : float, unit squared
@@ -33,6 +35,7 @@ class RepeatedSignals:
 
     training: Sequence[Signals]
     validation: Sequence[Signals]
+    kept_back: str = "repeats"
     common_power: float = 0.0
     common_passed: float = 0.0
 
@@ -55,7 +58,7 @@ def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
     -------
     RepeatedSignals
     """
-    training, validation = [], []
+    training, validation, words = [], [], set()
     for group in groups:
         signals, repeats = group.shape[:2]
         if repeats < 2:
@@ -64,13 +67,15 @@ def split_repeats(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
             kept = min(max(1, round(share * signals)), signals - 1)
             training.append(group[:-kept])
             validation.append(group[-kept:])
+            words.add("whole signals")
         elif repeats >= 4:
             kept = min(max(2, round(share * repeats)), repeats - 2)
             training.append(group[:, :-kept])
             validation.append(group[:, -kept:])
+            words.add("repeats")
         else:
             training.append(group)
-    return RepeatedSignals(training, validation)
+    return RepeatedSignals(training, validation, kept_back=" and ".join(sorted(words)) or "repeats")
 
 
 def split_signals(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedSignals:
@@ -88,4 +93,5 @@ def split_signals(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
         kept = min(max(1, round(share * len(group))), len(group) - 1) if len(group) >= MANY else 0
         training.append(group[: len(group) - kept])
         validation += [group[len(group) - kept :]] if kept else []
-    return RepeatedSignals(training, validation)
+    single = all(group.shape[1] == 1 for group in groups)
+    return RepeatedSignals(training, validation, kept_back="periods" if single else "whole signals")

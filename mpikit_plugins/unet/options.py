@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mpikit_plugins.networks.options import PAPER, LearnedUNetOptions
-from mpikit_plugins.training.options import PairOptions, Presets
+from mpikit_plugins.training.options import PairOptions, Presets, chosen
 
 
 class UNetOptions(LearnedUNetOptions, PairOptions, Presets):
@@ -27,6 +27,14 @@ class UNetOptions(LearnedUNetOptions, PairOptions, Presets):
     gd_scale: Literal["sample", "angular"] = Field(
         "sample", description="Gradients per sample, or per radian of the period (V / 2π times larger)"
     )
+
+    @model_validator(mode="after")
+    def _check_alpha(self) -> UNetOptions:
+        if self.symmetry == "off" and self.alpha and chosen(self, "alpha"):
+            raise ValueError(
+                f"alpha={self.alpha} does nothing without symmetry, which symmetry=off leaves out"
+            )
+        return self
 
     @classmethod
     def preset_values(cls) -> Mapping[str, Mapping[str, Any]]:

@@ -60,6 +60,10 @@ def metadata(**changes):
 def test_bit_for_bit(tmp_path, state):
     path = tmp_path / "model.safetensors"
     save_model(path, CARD, state, overwrite=True)
+    if not all(np.isfinite(value).all() for value in state.values()):
+        with pytest.raises(InputError, match=r"model\.safetensors holds values in .* that are no numbers"):
+            load_model(path)
+        return
     card, back = load_model(path)
     assert card == CARD
     assert back.keys() == state.keys()
@@ -74,13 +78,12 @@ def test_bit_for_bit(tmp_path, state):
     [
         np.array(7),
         np.array(True),
-        np.array(np.nan),
         np.arange(12.0).reshape(3, 4).T,
         np.arange(20)[::-3],
         np.zeros((0, 3)),
         np.arange(4, dtype=">f8"),
     ],
-    ids=["number", "flag", "nan", "transposed", "backwards", "empty", "big-endian"],
+    ids=["number", "flag", "transposed", "backwards", "empty", "big-endian"],
 )
 def test_arrays_of_every_layout(tmp_path, value):
     path = tmp_path / "model.safetensors"

@@ -13,7 +13,7 @@ import mdf
 from mpikit import Finding, Run, Step, Warned
 from mpikit.denoise import fit_scans, score_table
 from mpikit.denoise_file import denoise_file
-from mpikit.errors import InputError, PluginError, UsageError
+from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.models import load_model
 from mpikit.plugins import registry
 from mpikit.provenance import HISTORY, append_history
@@ -158,10 +158,8 @@ def test_resuming_is_bit_for_bit(sources, work, step):
     assert names(work) == [
         "a.mdf",
         "b.mdf",
-        "parts.log.csv",
-        "parts.log.jsonl",
-        "parts.m.checkpoint",
-        *(f"whole.{end}" for end in ("log.csv", "log.jsonl", "m", "png")),
+        *(f"parts.m.{end}" for end in ("checkpoint", "log.csv", "log.jsonl")),
+        *(f"whole.m{end}" for end in ("", ".log.csv", ".log.jsonl", ".png")),
     ]
     parts = train_files(
         sources, work / "parts.m", method="learner", parameters=parameters, seed=3, resume=True
@@ -170,7 +168,7 @@ def test_resuming_is_bit_for_bit(sources, work, step):
     one, other = (load_model(work / name)[1]["gain"] for name in ("whole.m", "parts.m"))
     np.testing.assert_array_equal(one, other)
     assert score_table(whole.scores) == score_table(parts.scores)
-    logs = [rows(work / f"{name}.log.jsonl") for name in ("whole", "parts")]
+    logs = [rows(work / f"{name}.m.log.jsonl") for name in ("whole", "parts")]
     for log in logs:
         for row in log:
             del row["seconds"]
@@ -215,6 +213,64 @@ def test_what_was_interrupted_is_neither_forgotten_nor_mixed_up(sources, work):
     anew = train_files(sources, work / "m", method="learner", parameters=["steps=2"], overwrite=True)
     assert not anew.files.checkpoint.exists()
     assert [row["step"] for row in rows(work / "m.log.jsonl")] == [1, 2]
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_finished_model_stays_whole_when_force_comes_to_nothing(sources, work, monkeypatch, step):
+    """Stopped before the first checkpoint, before or after the first score: all files are as they were."""
+    train_files(sources, work / "m", method="learner", parameters=["steps=3"])
+    before = {path: path.read_bytes() for path in work.iterdir()}
+    for error in (KeyboardInterrupt, UsageError("no device")):
+        with monkeypatch.context() as patch:
+            if step == 0:
+                patch.setattr("mpikit.train.fit_scans", stopping(error))
+            with pytest.raises((KeyboardInterrupt, UsageError)):
+                interrupted_by(sources, work / "m", step)
+        assert {path: path.read_bytes() for path in work.iterdir()} == before
+
+
+def stopping(error):
+    def fit(*_, **__):
+        raise error
+
+    return fit
+
+
+def interrupted_by(sources, model, step):
+    parameters = [f"stop_after={step}", "save_every=5"]
+    train_files(sources, model, method="learner", parameters=parameters, overwrite=True)
+
+
+def test_an_old_checkpoint_is_there_until_there_is_a_new_one(sources, work):
+    parameters = interrupted(sources, work / "m", 4)
+    before = {path: path.read_bytes() for path in work.iterdir()}
+    interrupted(sources, work / "m", 2, parameters=["save_every=5"], overwrite=True)
+    assert {path: path.read_bytes() for path in work.iterdir()} == before
+    resumed = train_files(sources, work / "m", method="learner", parameters=parameters, seed=3, resume=True)
+    assert not resumed.files.checkpoint.exists()
+
+
+def test_after_a_divergence_the_hint_says_how_to_start_anew(sources, work):
+    def diverge(event):
+        if isinstance(event, Step) and event.index == 3:
+            raise NumericalError("training diverged", hint="choose a smaller rate")
+
+    with pytest.raises(NumericalError, match="training diverged") as caught:
+        train_files(sources, work / "m", method="learner", tell=diverge)
+    assert caught.value.hint == "choose a smaller rate; --force starts anew with other options"
+    assert (work / "m.checkpoint").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_a_warning(sources, work, monkeypatch):
+    def full(*_, **__):
+        raise InputError("m.png cannot be written: No space left on device")
+
+    monkeypatch.setattr("mpikit.figures_compare.save_training", full)
+    told = []
+    done = train_files(sources, work / "m", method="learner", tell=told.append)
+    assert (done.has_picture, done.files.checkpoint.exists()) == (False, False)
+    assert load_model(work / "m")[0] == done.card
+    assert any("No space left" in event.text for event in told if isinstance(event, Warned))
 
 
 def test_nothing_to_resume(sources, work):
@@ -276,11 +332,10 @@ def test_nothing_is_written_when_something_is_wrong(sources, work):
         ),
         (InputError, "nan.mdf: the signal has values that are no numbers", [work / "nan.mdf"], model, {}),
         (InputError, "taken exists already", [a], work / "taken", {}),
-        (InputError, r"shown\.png exists already", [a], work / "shown.model", {}),
+        (InputError, r"shown\.png exists already", [a], work / "shown.safetensors", {}),
         (InputError, "is an input", [a], a, {"overwrite": True}),
         (InputError, "does not exist", [a], work / "gone" / "m", {}),
         (InputError, "has no MDF file", [work / "empty"], model, {}),
-        (UsageError, r"the model and its picture cannot both be m\.png", [a], work / "m.png", {}),
         (UsageError, "learner has no option 'epochs'", [a], model, {"parameters": ["epochs=3"]}),
         (UsageError, "--repeats periods: a.mdf has N = 12", [a], model, {"repeats": "periods"}),
         (UsageError, "no file is named", [], model, {}),
@@ -343,3 +398,6 @@ def test_the_plan(sources, work):
     }
     assert names(work) == ["a.mdf", "b.mdf"]
     assert Outputs.beside(work / "m.safetensors").lines.name == "m.log.jsonl"
+    versions = [Outputs.beside(work / name) for name in ("unet.v1", "unet.v2", "m.png")]
+    assert [each.picture.name for each in versions] == ["unet.v1.png", "unet.v2.png", "m.png.png"]
+    assert [each.table.name for each in versions[:2]] == ["unet.v1.log.csv", "unet.v2.log.csv"]

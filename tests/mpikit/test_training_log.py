@@ -30,8 +30,7 @@ def read(files):
 
 def test_both_files_grow_line_by_line(files):
     with TrainingLog(*files, clock=clock(100.0, 101.5, 103.25)) as log:
-        assert read(files) == ([], [])
-        assert files[1].read_text() == "step,total,seconds\n"
+        assert not any(path.exists() for path in files)
         log.add(Step(10, 40, {"loss": 0.5, "SNR, dB": 12.25}))
         lines, table = read(files)  # while it goes on
         assert lines == [{"step": 10, "total": 40, "seconds": 1.5, "loss": 0.5, "SNR, dB": 12.25}]
@@ -76,6 +75,18 @@ def test_without_resume_it_starts_anew(files):
         with TrainingLog(*files, resume=resume) as log:
             log.add(Step(steps[-1], 2))
         assert [row["step"] for row in read(files)[0]] == steps
+
+
+def test_before_the_first_row_an_old_log_is_as_it_was(files):
+    for path in files:
+        path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), TrainingLog(*files):
+        raise KeyboardInterrupt
+    assert [path.read_text() for path in files] == ["old", "old"]
+    with TrainingLog(*files):  # a training that ends without a step
+        pass
+    assert read(files) == ([], [])
+    assert files[1].read_text() == "step,total,seconds\n"
 
 
 def test_a_file_that_is_no_log(files):

@@ -103,6 +103,16 @@ def test_quiet_json_is_data_alone(run, work):
     assert found["skipped"] == [{"method": "picky", "lacks": "a second channel of gold"}]
 
 
+def test_a_row_without_a_score_has_its_reason(run, work):
+    """The average of two periods of each signal leaves no repeat to judge by."""
+    pairs = example_scan(frames=30, periods=2, repeats="periods", background_frames=0)
+    write_scan(pairs, work / "pairs.mdf", contents=ABOUT)
+    code, _, err = run("pairs.mdf", "--methods", "average,harmonic", "--repeats", "periods")
+    assert code == 0
+    said = [line for line in err.splitlines() if line.startswith("no score of ")]
+    assert said == ["no score of average: it uses every repeat, and none is left to judge by"]
+
+
 def test_true_figures_have_their_columns(run, work):
     write_scan(example_scan(frames=20, background_frames=0), work / "clean.mdf", contents=ABOUT)
     code, out, _ = run("scan.mdf", "--methods", "average", "--reference", "clean.mdf")

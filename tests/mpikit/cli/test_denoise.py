@@ -91,9 +91,10 @@ def test_quiet_json_is_data_alone(run, source, tmp_path):
     code, out, err = run(source, "-m", "harmonic", "-q", "--json", "--save-model", tmp_path / "kept")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    assert set(found) == {"output", "model", "scores"}
+    assert set(found) == {"output", "model", "saved_model", "scores", "no_score"}
     assert found["output"] == str(tmp_path / "scan.harmonic.mdf")
-    assert found["model"] == str(tmp_path / "kept")
+    assert (found["model"], found["saved_model"]) == (None, str(tmp_path / "kept"))
+    assert found["no_score"] is None
     assert [score["method"] for score in found["scores"]] == ["noisy", "harmonic", "low-rank", "average"]
     for score in found["scores"]:
         assert set(score) == {
@@ -106,7 +107,10 @@ def test_quiet_json_is_data_alone(run, source, tmp_path):
         }
     assert found["scores"][1]["snr_db"] > found["scores"][0]["snr_db"]
     code, out, _ = run(source, "-m", "harmonic", "--json", "--force")
-    assert (code, json.loads(out)["model"]) == (0, None)
+    assert (code, json.loads(out)["saved_model"]) == (0, None)
+    code, out, _ = run(source, "--model", tmp_path / "kept", "--json", "--force")
+    found = json.loads(out)
+    assert (code, found["model"], found["saved_model"]) == (0, str(tmp_path / "kept"), None)
 
 
 def test_a_seed_and_a_model_give_the_same_signal(run, source, tmp_path):

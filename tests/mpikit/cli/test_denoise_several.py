@@ -89,12 +89,15 @@ def test_some_of_several_failed(run, work):
         "c.mdf",
         "gone.mdf",
     ]
+    assert "gone.mdf: gone.mdf" not in err
     assert err.splitlines()[-1] == "4 files: 2 denoised, 2 failed"
     assert "Traceback" not in err
     code, out, err = run("-m", "average", "a.mdf", "c.mdf", "-o", "out", "--json", "--force", "-q")
     found = json.loads(out)
     assert (code, found["failed"]) == (6, 1)
-    assert [set(each) for each in found["files"]] == [{"source", "output", "scores", "error", "hint"}] * 2
+    assert [set(each) for each in found["files"]] == [
+        {"source", "output", "scores", "no_score", "error", "hint"}
+    ] * 2
     assert found["files"][0]["error"] is None
     assert [score["method"] for score in found["files"][0]["scores"]][:2] == ["noisy", "average"]
     assert found["files"][1]["output"] is None
@@ -188,16 +191,20 @@ def test_models_that_are_damaged_or_foreign(run, work, model):
     save_model(work / "hollow", card, {name: value for name, value in state.items() if "keep" not in name})
     save_model(work / "other", Card("gone-method", "stranger", {}), {})
     save_model(work / "options", replace(card, options={"width": 3}), state)
+    cut = {name: value[..., :-1] if value.ndim else value for name, value in state.items()}
+    save_model(work / "cut", card, cut)
     (work / "short").write_bytes(model.read_bytes()[:-9])
     (work / "text").write_text("text")
     before = names(work)
     for name, code, words, hint in (
-        ("hollow", 3, "the model holds no state of harmonic with these options", "fit it again"),
+        ("hollow", 3, "hollow holds no state of harmonic with these options", "fit it again"),
         ("other", 4, "no method is called 'gone-method'", "there are"),
         ("options", 3, "the options in the model file options are not those of harmonic", "fit it again"),
         ("short", 3, "short cannot be read as a model file", "mpikit train"),
         ("text", 3, "text cannot be read as a model file", "mpikit train"),
         ("b.mdf", 3, "b.mdf cannot be read as a model file", "mpikit train"),
+        (".", 3, "error: . cannot be read as a model file", "mpikit train"),
+        ("cut", 3, "cut cannot be applied: ", "fit it again"),
     ):
         found, out, err = run("--model", name, "b.mdf")
         assert (found, out) == (code, "")
@@ -208,3 +215,30 @@ def test_models_that_are_damaged_or_foreign(run, work, model):
     assert found == 3
     assert "m is a model of 'harmonic', not of 'average'" in err
     assert names(work) == before
+    found, _, err = run("--model", "cut", "a.mdf", "b.mdf", "-o", "out")
+    assert (found, err.count("cut cannot be applied"), "Traceback" in err) == (6, 2, False)
+
+
+def test_a_model_is_not_judged_by_what_it_has_seen(run, work, model):
+    """With the repeats it was fitted with, the same part is held out; with others it has learnt from it."""
+    write_scan(
+        example_scan(frames=12, periods=3, repeats="both"),
+        work / "c.mdf",
+        contents=ABOUT,
+        user={"/_mpikit/repeats": "both"},
+    )
+    assert run("-m", "harmonic", "c.mdf", "--save-model", "of-c", "-q") == (0, "", "")
+    for source, repeats, seen in (
+        ("c.mdf", "both", False),
+        ("c.mdf", "frames", True),
+        ("d.mdf", "frames", False),
+    ):
+        if source == "d.mdf":
+            write_scan(
+                example_scan(frames=12, periods=3, repeats="both", seed=8), work / source, contents=ABOUT
+            )
+        code, out, _ = run("--model", "of-c", source, "--repeats", repeats, "--json", "--force")
+        found = json.loads(out)
+        assert code == 0
+        assert bool(found["scores"]) != seen
+        assert ("fitted to this file with the repeats 'both'" in str(found["no_score"])) == seen

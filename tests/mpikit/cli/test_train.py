@@ -153,6 +153,17 @@ def test_ctrl_c_before_the_first_checkpoint(run, work):
     assert names(work) == ["a.mdf", "b.mdf"]
 
 
+def test_ctrl_c_before_the_first_checkpoint_beside_an_older_one(run, work):
+    begun = ["train", "-m", "learner", "a.mdf", "-o", "m"]
+    assert run(*begun, "-p", "stop_after=3")[0] == 130
+    kept = (work / "m.checkpoint").read_bytes()
+    code, _, err = run(*begun, "-p", "stop_after=1", "-p", "save_every=5", "--force")
+    assert code == 130
+    assert "before its first checkpoint: it has to start anew" in err
+    assert (work / "m.checkpoint").read_bytes() == kept
+    assert run(*begun, "-p", "stop_after=3", "--resume", "-q")[0] == 0
+
+
 def test_a_full_disk_in_the_middle(run, work):
     """The first checkpoint is too large for what may be written: an error of the input, and no traceback."""
     resource = pytest.importorskip("resource", reason="no limit on the size of a file")

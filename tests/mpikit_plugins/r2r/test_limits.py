@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mpikit import Run
+from mpikit.signal.noise import line_weights
 from mpikit.testing import example_scan
 from mpikit_plugins.r2r.limits import excess_kurtosis, noise_samples, warn_of_limits
-from mpikit_plugins.r2r.noise import noise_power
+from mpikit_plugins.r2r.noise import noise_correlation, noise_power
 from mpikit_plugins.r2r.options import RecorruptedOptions
 
 LINES = np.zeros((2, 82), bool)
@@ -90,9 +91,14 @@ def test_levels_that_differ_from_period_to_period(rng):
     level = rng.choice([0.3, 2.0], size=(80, 1, 1, 1))
     signals = scan_with(np.repeat(level, 2, axis=1) * rng.normal(size=(80, 2, 2, 162)), repeats="periods")
     (text,) = warnings(signals)
-    assert "not Gaussian" in text
-    assert "level=period helps" in text
+    assert "not Gaussian" not in text
+    assert "its level differs from period to period" in text
+    assert "-p level=period" in text
     assert warnings(signals, level="period") == []
+    tails = level * rng.choice([-1, 0.1, 0.1, 1], size=(80, 2, 2, 162))  # of either level, and no Gaussian
+    for how in ("scan", "period"):
+        (text,) = warnings(scan_with(tails, repeats="periods"), level=how)
+        assert "the noise is not Gaussian" in text
 
 
 @pytest.mark.parametrize("count", [4, 7, 40])
@@ -117,6 +123,25 @@ def test_differences_have_half_the_excess_and_no_signal(rng):
     assert noise_samples(scan_with(white(rng), repeats="none")) is None
 
 
+@pytest.mark.parametrize("source", ["repeats", "background", "nothing"])
+def test_noise_that_channels_share(rng, source):
+    """Of channels that are coloured differently; measured where there are differences without signal."""
+    noise = white(rng, 60)
+    noise[:, :, 1] = 0.8 * noise[:, :, 0] + 0.6 * noise[:, :, 1]
+    colour = np.stack([1 + 8 * (np.arange(82) < 40), np.ones(82)])
+    noise = np.fft.irfft(np.fft.rfft(noise) * np.sqrt(colour), n=162)
+    scan = scan_with(
+        noise[:40],
+        repeats="frames" if source == "repeats" else "none",
+        background=noise[40:] if source == "background" else None,
+    )
+    found = noise_correlation([scan, scan])
+    np.testing.assert_array_equal(np.diag(found), 1)
+    assert found[0, 1] == found[1, 0] == pytest.approx(0 if source == "nothing" else 0.8, abs=0.05)
+    copies = replace(scan, signal=np.repeat(scan.signal[:, :, :1], 2, axis=2))
+    np.linalg.cholesky(noise_correlation([copies]))
+
+
 def test_the_noise_that_is_assumed(rng):
     colour = 1 + 2 * (np.arange(82) < 30)
     noise = np.fft.irfft(np.fft.rfft(white(rng, 400)) * np.sqrt(colour), n=162)
@@ -133,3 +158,6 @@ def test_the_noise_that_is_assumed(rng):
     np.testing.assert_allclose(given, 0.25 * 162)
     half = replace(scan, stored_lines=np.arange(82) < 41)
     assert not noise_power([half], options[1])[:, 41:].any()
+    partly = noise_power([half], options[2])
+    assert not partly[:, 41:].any()
+    np.testing.assert_allclose(partly @ line_weights(162) / 162**2, 0.25)  # of one sample, as was asked for

@@ -98,6 +98,11 @@ def test_what_is_kept_back():
     split = method.split([repeated, many])
     assert [group.shape[:2] for group in split.training] == [(2, 10), (30, 1)]
     assert [group.shape[:2] for group in split.validation] == [(2, 2)]
+    assert split.kept_back == "repeats"
+    assert method.split([many]).kept_back == "periods"
+    pairs = rng.normal(size=(30, 2, 2, 5))
+    assert method.split([pairs]).kept_back == "whole signals"
+    assert method.split([pairs, repeated]).kept_back == "repeats and whole signals"
 
 
 def test_a_single_period_is_enough():
@@ -140,6 +145,16 @@ def test_the_state_holds_the_noise():
     without = {name: value for name, value in method.state().items() if name != "noise"}
     with pytest.raises(InputError, match="does not say what the noise is"):
         make().restore(without)
+    good = method.state()
+    for name, wrong, words in (
+        ("noise", good["noise"][:1], "noise of the shapes"),
+        ("noise", -good["noise"], "impossible noise"),
+        ("noise_correlation", np.array([[1, 2], [2, 1.0]]), "impossible noise"),
+        ("noise_correlation", np.full((2, 2), np.nan), "impossible noise"),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            make().restore({**good, name: wrong})
+        assert caught.value.hint == "train anew"
     other.restore({})
     assert other.state() == {}
 

@@ -12,8 +12,10 @@ CHANNELS, SAMPLES, PERIODS = 2, 11, 40_000
 POWER = SAMPLES * np.array([[1.0, 3, 2, 0.5, 1, 4], [2.0, 0.3, 1, 1, 0, 0.2]])
 
 
-def coloured(rng, periods, power=POWER):
-    white = np.fft.rfft(rng.normal(size=(periods, CHANNELS, SAMPLES)))
+def coloured(rng, periods, power=POWER, shared=0.0):
+    white = rng.normal(size=(periods, CHANNELS, SAMPLES))
+    white[:, 1] = shared * white[:, 0] + np.sqrt(1 - shared**2) * white[:, 1]
+    white = np.fft.rfft(white)
     return np.fft.irfft(white * np.sqrt(power / SAMPLES), n=SAMPLES)
 
 
@@ -24,11 +26,12 @@ def seed():
         yield
 
 
-@pytest.mark.parametrize("alpha", [0.3, 0.5, 1.0])
-def test_the_two_have_independent_noise(rng, alpha):
+@pytest.mark.parametrize(("alpha", "shared"), [(0.3, 0.0), (0.5, 0.0), (1.0, 0.0), (0.5, 0.8), (1.0, -0.6)])
+def test_the_two_have_independent_noise(rng, alpha, shared):
     clean = rng.normal(size=(1, CHANNELS, SAMPLES))
-    noise = coloured(rng, PERIODS)
-    pair = Recorruption(POWER, alpha).pair(torch.from_numpy(clean + noise))
+    noise = coloured(rng, PERIODS, shared=shared)
+    made = Recorruption(POWER, alpha, correlation=np.array([[1, shared], [shared, 1]]))
+    pair = made.pair(torch.from_numpy(clean + noise))
     first, second = (part.numpy() - clean for part in pair)
     before, one, other = (np.mean(part**2, axis=(0, 2)) for part in (noise, first, second))
     np.testing.assert_allclose(one / before, 1 + alpha**2, rtol=0.02)

@@ -232,7 +232,7 @@ def test_schedules_of_any_length(data, schedule, steps):
 
 def test_epochs_replace_steps(data):
     """40 signals of five repeats hold 80 disjoint pairs."""
-    _, objective, _ = fit(data, epochs=3, batch=32, steps=1)
+    _, objective, _ = fit(data, epochs=3, batch=32, steps=400)
     assert len(objective.losses) == 8
 
 

@@ -75,6 +75,40 @@ def test_a_lag_needs_pairs():
         UNetOptions(lag=3, pairs="mean")
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        (TrainingOptions, {"steps": 7, "epochs": 3}, "steps=7 does nothing beside epochs=3"),
+        (UNetOptions, {"preset": "paper", "steps": 7}, "steps=7 does nothing beside epochs=100"),
+        (UNetOptions, {"symmetry": "off", "alpha": 0.3}, "alpha=0.3 does nothing without symmetry"),
+        (
+            UNetOptions,
+            {"lines": "all", "symmetry": "off", "false_alarm": 0.1},
+            "false_alarm=0.1 does nothing",
+        ),
+        (Noise2NoiseOptions, {"delta": 2, "loss": "l1"}, "delta=2.0 has a meaning for loss=huber alone"),
+    ],
+)
+def test_options_that_do_nothing_are_refused(model, options, words):
+    with pytest.raises(ValidationError, match=words):
+        model(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        UNetOptions(preset="paper", steps=7, epochs=None),
+        UNetOptions(symmetry="off"),
+        UNetOptions(symmetry="off", alpha=0),
+        UNetOptions(lines="all", false_alarm=0.1),  # on those lines the symmetry is fitted
+        Noise2NoiseOptions(delta=2, loss="huber"),
+        Noise2NoiseOptions(preset="paper"),
+    ],
+)
+def test_what_a_model_file_says_is_taken_back(options):
+    assert type(options).model_validate(options.model_dump(mode="json")) == options
+
+
 def test_the_public_names_are_there():
     for name in training.__all__:
         assert getattr(training, name).__name__ == name

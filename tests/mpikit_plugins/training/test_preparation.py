@@ -132,6 +132,28 @@ def test_the_state_is_all_of_it(rng):
     np.testing.assert_array_equal(other.level, made.level)
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("grid", 1, "a grid of 1 samples for periods of 900"),
+        ("grid", 901, "a grid of 901 samples"),
+        ("filter.keep", np.ones((2, 5), bool), r"keep has the shape \(2, 5\), expected \(2, 451\)"),
+        ("filter.keep", np.ones((2, 451)), "keep is no array of truth values"),
+        ("filter.angle", np.ones((451, 2)), "angle has the shape"),
+        ("filter.angle", np.full((2, 451), np.nan), "angle has values that are no numbers"),
+        ("level", [1.0, 0.0], "must be a positive number"),
+        ("level", [1.0, np.inf], "must be a positive number"),
+        ("level", [1.0], "keep has the shape"),
+    ],
+)
+def test_a_damaged_state_is_refused(name, wrong, words):
+    state = fit(long_scan()).state()
+    assert name in state
+    with pytest.raises(InputError, match=words) as caught:
+        Preparation.restore({**state, name: np.array(wrong)}, project=True)
+    assert caught.value.hint == "train anew"
+
+
 def test_the_level_is_the_noise():
     scan = long_scan()
     np.testing.assert_allclose(fit(scan).level[:, 0], noise_statistics(scan).sigma, rtol=1e-6)

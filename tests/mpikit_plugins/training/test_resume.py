@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 
 import numpy as np
@@ -18,6 +19,7 @@ from mpikit_plugins.n2n.options import Noise2NoiseOptions
 from mpikit_plugins.r2r.method import Recorrupted
 from mpikit_plugins.r2r.options import RecorruptedOptions
 from mpikit_plugins.training import Player, Singles, TrainingOptions, play
+from mpikit_plugins.training.interruption import waiting_interruption
 from mpikit_plugins.unet.method import UNetGradientDifference
 from mpikit_plugins.unet.options import UNetOptions
 
@@ -81,6 +83,72 @@ def test_an_interruption_changes_nothing(scan, name, schedule):
     assert [step for step, _ in whole.history] == [4, 8, 12, 14]
     for key, value in whole.state().items():
         np.testing.assert_array_equal(resumed.state()[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_interruption_between_two_scores_changes_nothing(scan, name, monkeypatch):
+    """Ctrl-C comes in the middle of a step; the step is finished, and everything is saved."""
+    whole, lost = make(name), []
+    whole.fit([scan], run=Run(rng=np.random.default_rng(5), tell=lost.append))
+    kept = Memory()
+    for calls, step in ((2, 2), (4, 6), (3, 9)):  # of the loss, since the last interruption
+        broken, count = make(name), iter(range(1, 99))
+        loss = broken.loss
+
+        def interrupted(network, *batch, loss=loss, count=count, calls=calls):
+            if next(count) == calls:
+                signal.raise_signal(signal.SIGINT)
+            return loss(network, *batch)
+
+        monkeypatch.setattr(broken, "loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            broken.fit([scan], run=Run(rng=np.random.default_rng(5), checkpoint=kept))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert (kept.state["step"], kept.state["interval.done"]) == (step, step % 4)
+    torch.manual_seed(99)
+    resumed, told = make(name), []
+    resumed.fit([scan], run=Run(rng=np.random.default_rng(5), tell=told.append, checkpoint=kept))
+    assert resumed.history == whole.history
+    steps = [[event for event in events if isinstance(event, Step)] for events in (told, lost)]
+    assert [event.index for event in steps[0]] == [12, 14]
+    assert [event.values for event in steps[0]] == [event.values for event in steps[1][-2:]]
+    for key, value in whole.state().items():
+        np.testing.assert_array_equal(resumed.state()[key], value, err_msg=key)
+
+
+def test_an_interruption_at_a_score_waits_for_it(scan):
+    kept, told = Memory(), []
+
+    def tell(event):
+        told.append(event)
+        if isinstance(event, Step) and event.index == 8:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        make("n2n").fit([scan], run=Run(rng=np.random.default_rng(5), tell=tell, checkpoint=kept))
+    assert (told[-1].index, kept.saves, int(kept.state["step"])) == (8, 2, 8)
+    assert "interval.done" not in kept.state
+
+
+def test_a_second_interruption_does_not_wait():
+    with waiting_interruption() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_foreign_handler_is_left_alone():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda *_: seen.append("mine"))
+    try:
+        with waiting_interruption() as interrupted:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == ["mine"]
 
 
 def test_it_is_saved_at_every_score_before_anyone_is_told(scan):

@@ -202,7 +202,9 @@ def test_scale_is_the_unit(scan):
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"preset": "paper", "epochs": 1, "learning_rate": 1e-2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"preset": "paper", "epochs": 1, "steps": 400, "learning_rate": 1e-2}]
+)
 def test_it_is_homogeneous(scan, options):
     method = fitted(scan, background="keep", **options)
     signal = scan.signal.copy()
