@@ -13,11 +13,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.metrics import ReferenceFree, combine, score_mean, score_repeats
+from mpikit.metrics import (
+    Losses,
+    ReferenceFree,
+    View,
+    combine,
+    losses,
+    reference_free,
+    score_mean,
+    score_repeats,
+)
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics, stack_repeats, subtract_background
-from mpikit.signal.background import background_blocks, shared_background_noise
+from mpikit.signal.background import background_blocks, background_weights, shared_background_noise
 
 MANY = 10  # clean signals from which on some can be held out whole
 PLENTY = 8  # repeats from which on some of each can be held out without loss
@@ -37,40 +46,59 @@ class Holdout:
         The repeats of ``judging`` with the background frames of ``fitting``: what a method is judged on.
     shared : bool
         Both parts hold repeats of the same clean signals; else they hold different clean signals.
+    view : View or None
+        ``judging`` is a second view of the very periods of ``inputs``, whose noise is independent and known;
+        None where it holds repeats, which show their noise.
     """
 
     fitting: Scan
     judging: Scan | None
     inputs: Scan | None
     shared: bool
+    view: View | None = None
 
 
-def hold_out(scan: Scan, *, share: float = 0.2) -> Holdout:
+def turns(scan: Scan) -> int:
+    """Say how often `hold_out` can be told another turn before a repeat is held out again."""
+    held = hold_out(scan)
+    if held.judging is None:
+        return 1
+    sizes = [each.signal.shape[:2] for each in (scan, held.judging)]
+    return int(min(whole // part for whole, part in zip(*sizes, strict=True) if whole != part))
+
+
+def hold_out(scan: Scan, *, share: float = 0.2, turn: int = 0) -> Holdout:
     """Hold a part of a scan out, spread evenly over its time.
 
-    Some repeats of each clean signal, at least two; or, when there are fewer than eight repeats but ten
-    clean signals, some of these with all their repeats. Two repeats at least remain for the fit. Of each
-    block of background frames about half goes to either part.
+    Some repeats of each clean signal, at least two, so that two at least remain for the fit: whole frames,
+    or the same periods of all frames; where both repeat, of whichever there are more, and one is enough if
+    it holds two repeats. Where periods repeat, but fewer than eight times, and ten frames or more were taken,
+    some of these are held out with all their periods. Patches that repeat from frame to frame are never held
+    out whole: they are few and unlike each other, and what denoises the scan has to know each. Of each block
+    of background frames about half goes to either part.
 
     Parameters
     ----------
     scan : Scan
     share : float
         Part to hold out.
+    turn : int
+        Hold others out, by so many places further on.
     """
     signals, repeats = stack_repeats(scan.signal, scan.repeats).shape[:2]
     frames, periods = scan.signal.shape[:2]
     fitting, judging = _share_background(scan)
     if 2 <= repeats < PLENTY and signals >= MANY and scan.repeats == "periods":
-        held = _spread(frames, round(share * frames))
+        held = np.roll(_spread(frames, max(1, round(share * frames))), turn)
         return _parts(fitting, judging, held, take_frames, shared=False)
     along_periods = scan.repeats == "periods" or (scan.repeats == "both" and frames < periods)
-    length = periods if along_periods else frames
-    count = max(2, round(share * length))
-    if repeats < 2 or length - count < 2:
+    length, across = (periods, frames) if along_periods else (frames, periods)
+    least = 1 if scan.repeats == "both" and across > 1 else 2  # of these there are two repeats
+    count = max(least, round(share * length))
+    if repeats < 2 or length - count < least:
         return Holdout(scan, None, None, shared=False)
     take = take_periods if along_periods else take_frames
-    return _parts(fitting, judging, _spread(length, count), take, shared=True)
+    return _parts(fitting, judging, np.roll(_spread(length, count), turn), take, shared=True)
 
 
 def _parts(
@@ -185,10 +213,9 @@ def judge_noisy(holdout: Holdout, *, without_background: bool) -> Score | None:
     """Score the data as they are, or with the background subtracted; None without held-out repeats."""
     if holdout.judging is None or holdout.inputs is None:
         return None
-    judges = _judges(holdout.judging, without_background=without_background)
     cleared = subtract_background(holdout.inputs) if without_background else holdout.inputs
-    estimate = stack_repeats(cleared.signal, cleared.repeats)
-    return Score("noisy", score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
+    trial = Trial(holdout.inputs, cleared.signal, holdout.judging, holdout.view)
+    return Score("noisy", _figures(trial, without_background=without_background), 1)
 
 
 @dataclass(frozen=True)
@@ -203,11 +230,14 @@ class Trial:
         Its output.
     judging : Scan
         Repeats that had no part in it.
+    view : View or None
+        As in `Holdout`.
     """
 
     inputs: Scan
     estimate: NDArray[np.float32]
     judging: Scan
+    view: View | None = None
 
 
 def try_out(denoiser: Denoiser, method: Method, holdout: Holdout, *, run: Run) -> Trial | None:
@@ -226,7 +256,9 @@ def try_out(denoiser: Denoiser, method: Method, holdout: Holdout, *, run: Run) -
         None when nothing independent is left to judge by.
     """
     parts = trial_parts(denoiser, holdout)
-    return None if parts is None else Trial(parts[0], method.denoise(parts[0], run=run), parts[1])
+    if parts is None:
+        return None
+    return Trial(parts[0], method.denoise(parts[0], run=run), parts[1], holdout.view)
 
 
 def score_trial(denoiser: Denoiser, trial: Trial, *, without_background: bool) -> Score:
@@ -239,12 +271,83 @@ def score_trial(denoiser: Denoiser, trial: Trial, *, without_background: bool) -
     without_background : bool
         The output of the method is free of background, so the judges must be too.
     """
-    judges = _judges(trial.judging, without_background=without_background)
     estimate = stack_repeats(trial.estimate, trial.inputs.repeats)
-    if denoiser.pools:
-        figures = score_mean(estimate[:, :1], judges.repeats, common_noise=judges.common_noise)
-        return Score(denoiser.name, figures, estimate.shape[1])
-    return Score(denoiser.name, score_repeats(estimate, judges.repeats, common_noise=judges.common_noise), 1)
+    if not denoiser.pools or trial.view is not None:
+        figures = _figures(trial, without_background=without_background)
+        return Score(denoiser.name, figures, estimate.shape[1] if denoiser.pools else 1)
+    judges = _judges(trial.judging, without_background=without_background)
+    figures = score_mean(
+        estimate[:, :1],
+        judges.repeats,
+        common_noise=judges.common_noise,
+        common_to_all=trial.inputs.repeats != "frames",
+    )
+    return Score(denoiser.name, figures, estimate.shape[1])
+
+
+def _figures(trial: Trial, *, without_background: bool) -> ReferenceFree:
+    """Figures of estimates that were each made from one period."""
+    estimate = stack_repeats(trial.estimate, trial.inputs.repeats)
+    if trial.view is None:
+        judges = _judges(trial.judging, without_background=without_background)
+        return score_repeats(
+            estimate,
+            judges.repeats,
+            common_noise=judges.common_noise,
+            common_to_all=trial.inputs.repeats != "frames",
+        )
+    judging, noise = _second_view(trial, trial.view, without_background=without_background)
+    inputs = subtract_background(trial.inputs) if without_background else trial.inputs
+    power = float(np.mean(inputs.signal.astype(np.float64) * judging.signal))
+    return reference_free(
+        estimate,
+        stack_repeats(judging.signal, judging.repeats),
+        noise,
+        power,
+        noise_variance=(noise - trial.view.noise) ** 2,  # of a background that all judges lost
+    )
+
+
+def _second_view(trial: Trial, view: View, *, without_background: bool) -> tuple[Scan, NDArray[np.float64]]:
+    """Return the judges free of background, if asked, and the noise power of one of their periods."""
+    noise, judging = view.noise, trial.judging
+    if not without_background or judging.corrections.background or not len(judging.background):
+        return judging, noise
+    weights = background_weights(judging, judging.foreground_index)
+    return subtract_background(judging), noise * (1 + float(np.sum(weights**2)) / len(weights))
+
+
+def trial_losses(trial: Trial, *, without_background: bool, shared: bool) -> Losses:
+    """Return what compares a method with others that were tried on the same repeats.
+
+    Parameters
+    ----------
+    trial : Trial
+    without_background : bool
+        As in `score_trial`.
+    shared : bool
+        As in `Holdout`; without it the signals of the trial speak for others.
+    """
+    estimate = stack_repeats(trial.estimate, trial.inputs.repeats)
+    if trial.view is None:
+        judges = _judges(trial.judging, without_background=without_background)
+        if estimate.shape != judges.repeats.shape:  # a method that pools: all repeats have the same output
+            estimate = np.broadcast_to(estimate[:, :1], judges.repeats.shape)
+        return losses(
+            estimate,
+            judges.repeats,
+            by_signals=not shared,
+            common_noise=judges.common_noise,
+            common_to_all=trial.inputs.repeats != "frames",
+        )
+    judging, noise = _second_view(trial, trial.view, without_background=without_background)
+    return losses(
+        estimate,
+        stack_repeats(judging.signal, judging.repeats),
+        view=trial.view,
+        apart=stack_repeats(trial.inputs.signal - trial.judging.signal, trial.inputs.repeats),
+        common_noise=noise - trial.view.noise,
+    )
 
 
 def judge(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mpikit.signal.noise import line_weights
 
 Signals = NDArray[np.floating]
+ENOUGH = 16  # repeats whose own spread says how much each of them adds
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,7 @@ def reference_free(
     estimate : shape (B, R, C, V)
         R estimates of each of B clean signals.
     judge : shape (B, R, C, V)
-        For each estimate a repeat, or a mean of repeats, that had no part in it. Judges of one clean signal
-        may share repeats.
+        For each estimate a repeat that had no part in it, and that judges no other.
     judge_noise : shape (C, K), unit squared
         Noise power of a judge on each line of its un-normalised rfft.
     power : float, unit squared
@@ -90,16 +90,20 @@ def reference_free(
     Returns
     -------
     ReferenceFree
-        Its uncertainty takes lines, channels and clean signals to be independent, and the judges of one
-        clean signal to be one and the same.
+        Its uncertainty is that by the noise of the judges, which are taken to be independent, and so are
+        lines and channels.
     """
-    signals, _, channels, samples = estimate.shape
-    scale = line_weights(samples) / (samples**2 * channels)
+    signals, count, channels, samples = estimate.shape
+    weights = line_weights(samples)
+    scale = weights / (samples**2 * channels)
     difference = np.fft.rfft(np.asarray(estimate, np.float64) - judge, axis=-1)
     error = np.mean(np.abs(difference) ** 2, axis=(0, 1)) - judge_noise
-    # a complex Gaussian of power s around an offset e has variance s² + 2 s |e|² in its squared magnitude
-    variance = (judge_noise**2 + 2 * judge_noise * np.maximum(error, 0)) / signals
-    uncertainty = np.sqrt(np.sum((variance + noise_variance) * scale**2))
+    # a complex Gaussian of power s around an offset e has variance s² + 2 s |e|² in its squared magnitude, a
+    # real one (DC, Nyquist) twice that
+    doubled = scale**2 * 2 / weights / (signals * count)
+    of_noise = np.sum(judge_noise**2 * doubled) + np.sum(noise_variance * scale**2)
+    of_error = 2 * float(np.sum(judge_noise * error * doubled))
+    uncertainty = np.sqrt(of_noise + max(of_error, 0.0))
     return ReferenceFree(float(np.sum(error * scale)), float(uncertainty), power)
 
 
@@ -117,9 +121,29 @@ def clean_power(repeats: Signals) -> float:
 
 
 def score_repeats(
-    estimate: Signals, repeats: Signals, *, common_noise: NDArray[np.float64] | float = 0.0
+    estimate: Signals,
+    repeats: Signals,
+    *,
+    common_noise: NDArray[np.float64] | float = 0.0,
+    common_to_all: bool = True,
 ) -> ReferenceFree:
     """Score each estimate by the mean of the other repeats of its clean signal.
+
+    For R estimates a_r and repeats y_r of one signal the mean of |a_r - mean of the other y|², less the noise
+    of that mean, is
+
+        |mean a - mean y|² - P(y - a) / R + P(a),
+
+    P being the sample variance: bias squared and variance of the estimates. It is a mean over all pairs of
+    repeats, so its variance follows exactly (Hoeffding, Ann. Math. Stat. 19, 1948); with Gaussian noise, n
+    that of the repeats and e that of the estimates, and a bias d, it is for a complex line
+
+        P(e)² / R + 2 |d|² P(n - e) / R + (P(e)² + P(n - e)² - 2 |cov(e, n - e)|²) / (R (R - 1)).
+
+    All of it is measured from the repeats of that signal. Two of them cannot tell whether e goes with n on
+    its line: the covariance is then taken to be as large as it can be, which it is for a linear filter. From
+    16 repeats on the first two terms are the spread of what each repeat adds, summed over lines and channels;
+    that holds for noise that these have in common, and for any estimator.
 
     Parameters
     ----------
@@ -130,15 +154,116 @@ def score_repeats(
     common_noise : shape (C, K) or 0
         Noise power on each line that all repeats have in common, and that the estimates have not seen: that
         of a background which was subtracted from all.
+    common_to_all : bool
+        In common to all signals too; else each signal has its own.
+
+    Returns
+    -------
+    ReferenceFree
+        Its uncertainty takes clean signals to be independent, and with fewer than 16 repeats lines and
+        channels too.
     """
-    count = repeats.shape[1]
-    judges = (repeats.sum(axis=1, keepdims=True, dtype=np.float64) - repeats) / (count - 1)
-    noise = _spread(repeats) / (count - 1) + common_noise
-    return reference_free(estimate, judges, noise, _power_without(common_noise, repeats))
+    signals, count, channels, samples = repeats.shape
+    weights = line_weights(samples)
+    scale = weights / (samples**2 * channels)
+    shape = (channels, len(weights))
+    common = np.broadcast_to(np.asarray(common_noise, np.float64), shape)
+    bias, own, apart, of_pairs = np.zeros((4, *shape))
+    off, of_each, doubled = np.zeros(shape, complex), 0.0, scale**2 * 2 / weights  # DC and Nyquist are real
+    for index in range(signals):  # one clean signal at a time bounds the memory
+        found = _Moments.of(estimate[index], repeats[index], scale)
+        off += found.off / signals
+        bias += found.bias / signals
+        own += found.own / signals
+        apart += found.apart / signals
+        of_pairs += found.variance_of_pairs / signals**2
+        of_each += found.variance_of_each(doubled) / signals**2
+    seen = np.abs(off) ** 2 - apart / (count * signals) if common_to_all else bias
+    share = 1 if common_to_all else signals
+    variance = np.sum((of_pairs + common**2 / share) * doubled)
+    # squares are subtracted where there is no bias: what is left is never less than nothing
+    variance += max(of_each, 0.0)
+    variance += max(float(np.sum(2 * common * (seen - common) / share * doubled)), 0.0)
+    error = float(np.sum((bias - common + own) * scale))
+    return ReferenceFree(error, float(np.sqrt(variance)), _power_without(common_noise, repeats))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Of R estimates and R repeats of one clean signal on each line, (C, K).
+
+    Parameters
+    ----------
+    off : complex
+        Mean estimate less the mean repeat.
+    own, apart : float
+        Sample variance of the estimates, and of repeat less estimate.
+    mixed : float
+        Squared magnitude of their sample covariance.
+    each : shape (R,)
+        What each repeat adds to half the error, by its noise alone; all lines and channels.
+    """
+
+    off: NDArray[np.complex128]
+    own: NDArray[np.float64]
+    apart: NDArray[np.float64]
+    mixed: NDArray[np.float64]
+    each: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, estimate: Signals, repeats: Signals, scale: NDArray[np.float64]) -> _Moments:
+        """Measure them, with the weight of each line (K,); a single estimate is that of all repeats."""
+        ours = np.fft.rfft(np.asarray(estimate, np.float64), axis=-1)
+        apart = np.fft.rfft(np.asarray(repeats, np.float64), axis=-1) - ours
+        off, count = -apart.mean(axis=0), len(apart)
+        apart += off
+        ours -= ours.mean(axis=0)
+        mixed = np.abs(np.sum(apart * ours.conj(), axis=0) / (count - 1)) ** 2
+        spread = (ours.real**2 + ours.imag**2) * count / (count - 1) / 2
+        each = np.sum((spread - (off.conj() * apart).real) * scale, axis=(1, 2))
+        return cls(off, _power(ours, count), _power(apart, count), mixed, each)
+
+    @property
+    def count(self) -> int:
+        """R."""
+        return len(self.each)
+
+    @property
+    def bias(self) -> NDArray[np.float64]:
+        """Squared difference of mean estimate and clean signal, without bias itself."""
+        return np.abs(self.off) ** 2 - self.apart / self.count
+
+    def variance_of_each(self, weights: NDArray[np.float64]) -> float:
+        """Variance of the error by what each repeat adds by itself; with the weight of each line, (K,)."""
+        count = self.count
+        by_noise = 2 * (count - 1) / count**3 * self.apart**2  # the mean of which is in ``off``
+        if count >= ENOUGH:
+            return float(4 / count * np.var(self.each, ddof=1) - np.sum(by_noise * weights))
+        by_bias = 2 / count * np.abs(self.off) ** 2 * self.apart - by_noise
+        return float(np.sum(((count - 1) / count**2 * self.own**2 + by_bias) * weights))
+
+    @property
+    def variance_of_pairs(self) -> NDArray[np.float64]:
+        """Variance of the error by products of noise of two repeats; squares are made free of bias."""
+        count, product = self.count, self.own * self.apart
+        pairs = (count - 1) / count * (self.own**2 + self.apart**2 - self.mixed - product)
+        if count > 2:
+            pairs += (count - 1) / (count - 2) * (product - self.mixed)
+        return pairs / (count * (count - 1))
+
+
+def _power(residuals: NDArray[np.complex128], count: int) -> NDArray[np.float64]:
+    """Sample variance (C, K) of what has a mean of zero."""
+    power: NDArray[np.float64] = np.sum(residuals.real**2 + residuals.imag**2, axis=0) / (count - 1)
+    return power
 
 
 def score_mean(
-    estimate: Signals, repeats: Signals, *, common_noise: NDArray[np.float64] | float = 0.0
+    estimate: Signals,
+    repeats: Signals,
+    *,
+    common_noise: NDArray[np.float64] | float = 0.0,
+    common_to_all: bool = True,
 ) -> ReferenceFree:
     """Score one estimate of each clean signal by the mean of repeats that had no part in it.
 
@@ -147,24 +272,17 @@ def score_mean(
     estimate : shape (B, 1, C, V)
     repeats : shape (B, R, C, V)
         Noisy repeats, R > 1, none of which the estimate has seen.
-    common_noise : shape (C, K) or 0
+    common_noise, common_to_all
         As for `score_repeats`.
+
+    Returns
+    -------
+    ReferenceFree
+        Its uncertainty is that by the noise of the judges; the estimate is what it is.
     """
-    signals, count = repeats.shape[:2]
-    mean = repeats.mean(axis=1, keepdims=True, dtype=np.float64)
-    noise = _spread(repeats) / count
-    # the mean is independent of the spread around it, so that the variance of the noise comes on top; of the
-    # square of the measured noise, which scatters itself, this much is left to add
-    doubt = noise**2 * (signals - 1) / (signals * (signals * (count - 1) + 1))
-    power = _power_without(common_noise, repeats)
-    return reference_free(estimate, mean, noise + common_noise, power, noise_variance=doubt)
-
-
-def _spread(repeats: Signals) -> NDArray[np.float64]:
-    """Noise power of one repeat on each line, (C, K)."""
-    spectra = np.fft.rfft(np.asarray(repeats, np.float64), axis=-1)
-    power: NDArray[np.float64] = np.var(spectra, axis=1, ddof=1).mean(axis=0)
-    return power
+    if estimate.shape[1] != 1:
+        raise ValueError("one estimate of each signal")
+    return score_repeats(estimate, repeats, common_noise=common_noise, common_to_all=common_to_all)
 
 
 def _power_without(common_noise: NDArray[np.float64] | float, repeats: Signals) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mpikit.scanner import DriveField
 
+LEAST_LEVEL = 1e-3  # of the mean noise: a measurement that looks free of noise does not count alone
 COHERENT = 0.9  # least share of a line's power that lies on one axis
 Spectra = NDArray[np.complex128]
 
@@ -100,8 +101,8 @@ def fit_symmetry(
 ) -> Symmetry:
     """Fit the phase of each line to noisy spectra.
 
-    θ = arg(-Σ U²) / 2 with U = S exp(2πi f c), over M measurements each divided by its power. Circular
-    noise has no mean square, so it does not bias the sum.
+    θ = arg(-Σ U²) / 2 with U = S exp(2πi f c), over M measurements each divided by the power of its noise on
+    the lines without signal. Circular noise has no mean square, so it does not bias the sum.
 
     Parameters
     ----------
@@ -124,9 +125,8 @@ def fit_symmetry(
     delay = np.tile(2 * np.pi * frequencies * center, (len(detected), 1))
     turned = signals[:, detected] * np.exp(1j * delay[detected])
     squares, level = np.mean(turned**2, axis=0), noise[detected]
-    scale = np.mean(signals.real**2 + signals.imag**2, axis=(1, 2))
-    balanced = np.sum(turned**2 / np.where(scale > 0, scale, 1)[:, None], axis=0)
-    # here not over the power of each measurement: their noise may differ, and only its mean is known
+    balanced = np.sum(turned**2 * _weights(signals, noise, ~detected)[:, None], axis=0)
+    # here without weights: the noise of the measurements may differ, and only its mean is known
     power = np.mean(turned.real**2 + turned.imag**2, axis=0) - level
     found, doubt = np.zeros(power.shape), np.zeros(power.shape)
     np.divide(np.abs(squares), power, out=found, where=power > 0)
@@ -137,3 +137,17 @@ def fit_symmetry(
     coherence[detected] = np.minimum(found, 1)
     holds[detected] = (power > 0) & (found >= COHERENT - doubt)
     return Symmetry(angle, holds, coherence)
+
+
+def _weights(signals: Spectra, noise: NDArray[np.float64], empty: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Inverse noise power of each measurement, relative to the mean; 1 where no empty line tells it.
+
+    Not the inverse power of all: a weak sample would then count as much as a strong one, whose phases stand
+    out far better when the noise of both is the same.
+    """
+    told = empty & (noise > 0)
+    if not told.any():
+        return np.ones(len(signals))
+    lines = signals[:, told]
+    level = np.mean((lines.real**2 + lines.imag**2) / noise[told], axis=1)
+    return 1 / np.maximum(level, LEAST_LEVEL * level.mean()) if level.any() else np.ones(len(signals))

@@ -9,7 +9,7 @@ import pytest
 
 from mpikit import Run, Warned
 from mpikit.denoise import denoise_scan
-from mpikit.independence import neighbour_correlation
+from mpikit.independence import neighbour_correlation, warn_of_correlation
 from mpikit.plugins import registry
 from mpikit.testing import example_scan
 
@@ -67,8 +67,75 @@ def test_what_cannot_be_told(rng):
     assert neighbour_correlation(example_scan(background_frames=0)) is None
     assert neighbour_correlation(example_scan(background_frames=4)) is None  # two blocks of two frames
     assert neighbour_correlation(scan_with(np.zeros((EMPTY, PERIODS, 2, 162)), "both")) is None
-    few = replace(scan_with(noise(rng), "both"), stored_lines=np.arange(82) < 8)
-    assert neighbour_correlation(few) is None
+    few = scan_with(noise(rng, frames=3), "both")
+    assert neighbour_correlation(replace(few, stored_lines=np.arange(82) < 7)) is None
+    assert neighbour_correlation(few, lines=np.zeros((2, 82), bool)) is None
+
+
+LINES = np.zeros((2, 82), bool)
+LINES[0, 3:40] = LINES[1, 5:30] = True
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_what_all_periods_of_a_frame_have_in_common(rng, share):
+    """A part that is drawn once for a frame: pairs of its periods share it."""
+    common = rng.normal(size=(60, 1, 2, 162))
+    own = rng.normal(size=(60, 4, 2, 162))
+    locked = 3 * rng.normal(size=(4, 2, 162))  # the empty scanner is no noise
+    scan = scan_with(locked + np.sqrt(share) * common + np.sqrt(1 - share) * own, "periods")
+    for lines in (None, LINES):
+        found = neighbour_correlation(scan, lines=lines)
+        assert found.value == pytest.approx(share, abs=4 * found.error + 0.02)
+        assert found.matters == (share > 0)
+
+
+@pytest.mark.parametrize("repeats", ["frames", "periods"])
+@pytest.mark.parametrize("lines", [None, LINES])
+def test_independent_noise(repeats, lines):
+    """Zero on average, scatter as it is said to be; hardly any is taken to matter."""
+    scans = [
+        scan_with(noise(np.random.default_rng(seed), frames=7, repeats=repeats), repeats)
+        for seed in range(200)
+    ]
+    found = [neighbour_correlation(scan, lines=lines) for scan in scans]
+    values = np.array([each.value for each in found])
+    assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(200)
+    assert values.std() == pytest.approx(np.mean([each.error for each in found]), rel=0.25)
+    assert not any(each.matters for each in found)
+
+
+def test_on_lines_that_carry_signal_the_strong_ones_count(rng):
+    """A drift of one line: little among all, much on those of the signal; the words are the same."""
+    course = np.linspace(0, 30, EMPTY)[:, None, None, None]
+    scan = scan_with(
+        noise(rng, repeats="frames") + course * np.sin(2 * np.pi * 5 * np.arange(162) / 162), "frames"
+    )
+    told = []
+    warn_of_correlation(scan, told.append)
+    assert not told
+    warn_of_correlation(scan, told.append, lines=LINES)
+    (event,) = told
+    assert "is correlated (0." in event.text
+    assert "on the lines that carry signal" in event.text
+
+
+def test_what_was_said_of_all_lines_is_not_said_again(rng):
+    scan, told = scan_with(noise(rng, remembers=1.0), "both"), []
+    warn_of_correlation(scan, told.append)
+    warn_of_correlation(scan, told.append, lines=LINES)
+    assert len(told) == 1
+
+
+def test_blocks_are_taken_by_themselves(rng):
+    """A step between two blocks of empty frames is no correlation within them."""
+    empty = noise(rng)
+    empty[14:] += 50 * rng.normal(size=(1, 1, 2, 162))
+    for repeats in ("frames", "periods"):
+        scan = scan_with(empty, repeats)
+        apart = replace(scan, background_index=np.r_[100:114, 200:210])
+        assert not neighbour_correlation(apart).matters
+        together = replace(scan, background_index=np.arange(100, 124))
+        assert neighbour_correlation(together).matters
 
 
 @pytest.mark.parametrize("remembers", [0.0, 0.5])

@@ -44,6 +44,17 @@ def test_psnr_by_hand(rng):
     np.testing.assert_allclose(psnr(estimate, reference), expected)
 
 
+def test_psnr_of_images_whose_largest_value_is_one(rng):
+    reference, estimate = images(rng)
+    largest = reference.max(axis=(1, 2, 3))
+    expected = -10 * np.log10(np.mean((estimate - reference) ** 2, axis=(1, 2, 3)) / largest**2)
+    np.testing.assert_allclose(psnr(estimate, reference, data_range=1), expected)
+    assert np.all(np.abs(psnr(estimate, reference) - expected) > 1)  # these images do not reach 0
+    above = reference - reference.min(axis=(1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(psnr(above + 0.1, above, data_range=1), psnr(above + 0.1, above))
+    assert np.isnan(psnr(estimate, -reference, data_range=1)).all()
+
+
 def test_ssim_by_hand(rng):
     reference, estimate = images(rng)
     expected = [ssim_by_hand(other[0], one[0]) for one, other in zip(reference, estimate, strict=True)]
