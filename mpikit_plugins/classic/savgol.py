@@ -93,6 +93,11 @@ def _windows(
     """Return the window of each channel, shape (C,)."""
     samples, channels = projection.samples, len(projection.keep)
     longest = samples - 1 + samples % 2
+    if options.order >= longest:
+        raise InputError(
+            f"{samples} samples in a period are too few for polynomials of degree {options.order}",
+            hint=f"take order={longest - 1}" if longest > 1 else "use another method",
+        )
     if options.window is None:
         return _best_windows(measured, projection, options.order, longest)
     if options.window % 2 == 0 or not options.order < options.window <= longest:

@@ -20,8 +20,10 @@ from mpikit_plugins.harmonic.options import SymmetryOptions
 from mpikit_plugins.harmonic.projection import Projection, describe_symmetry, fit_projection
 
 LEAST_COARSE = 8  # samples on the coarsest level
+SHORTER = ("db4", "db2", "haar")  # the longest first
 Floats = NDArray[np.float64]
 Signals = NDArray[np.float32]
+Spectra = NDArray[np.complexfloating[Any]]
 
 
 class WaveletOptions(SymmetryOptions):
@@ -77,23 +79,33 @@ class WaveletShrinkage:
         """Return the denoised foreground, shape (N, J, C, V)."""
         if self.filter is None or self.deviations is None:
             raise not_fitted("wavelet")
-        signal = self.filter(clear(scan, self.options).signal)
-        samples = signal.shape[-1]
-        thresholds = self.options.threshold * np.sqrt(2 * np.log(samples)) * self.deviations
+        signal = clear(scan, self.options).signal
+        self.filter.check(signal.shape)
+        thresholds = self.options.threshold * np.sqrt(2 * np.log(signal.shape[-1])) * self.deviations
         flat = signal.reshape(-1, *signal.shape[2:])
+        output: Signals = np.empty(flat.shape, np.float32)
         for part in parts_of(flat.shape):
-            flat[part] = self._shrunk(flat[part], thresholds.astype(np.float32))
-        return self.filter(signal)
+            output[part] = self._shrunk(flat[part], self.filter, thresholds.astype(np.float32))
+        return output.reshape(signal.shape)
 
-    def _shrunk(self, signal: Signals, thresholds: Signals) -> Signals:
-        """Shrink the coefficients of signals (n, C, V) by thresholds (C, L), as a mean over shifts."""
+    def _shrunk(self, signal: Signals, harmonic: HarmonicFilter, thresholds: Signals) -> Signals:
+        """Filter signals (n, C, V), shrink their coefficients by thresholds (C, L) over shifts, filter again.
+
+        The filter acts on the spectra that lead to the finer grid and back, so that it costs no transform.
+        """
         options, samples, levels = self.options, signal.shape[-1], thresholds.shape[1]
-        padded = resample(signal, padded_length(samples, levels))
+        length = padded_length(samples, levels)
+        padded = on_grid(_filtered(np.fft.rfft(signal), harmonic), samples, length)
         total = np.zeros_like(padded)
         for shift in np.arange(options.shifts) * 2**levels // options.shifts:
-            moved = np.roll(padded, shift, axis=-1)
-            total += np.roll(_shrink(moved, options, thresholds), -shift, axis=-1)
-        return resample(np.divide(total, options.shifts, dtype=np.float32), samples)
+            moved = np.roll(padded, shift, axis=-1) if shift else padded
+            found = _shrink(moved, options, thresholds)
+            total += np.roll(found, -shift, axis=-1) if shift else found
+        spectra = np.fft.rfft(total)[..., : samples // 2 + 1]
+        spectra *= np.float32(samples / length / options.shifts)
+        if length != samples and samples % 2 == 0:
+            spectra[..., -1] = 0  # the finer grid cannot tell its sign
+        return np.fft.irfft(_filtered(spectra, harmonic), n=samples).astype(np.float32, copy=False)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return lines, phases and the noise of the levels."""
@@ -115,23 +127,48 @@ def padded_length(samples: int, levels: int) -> int:
 def resample(signal: Signals, samples: int) -> Signals:
     """Give periods (..., V) another number of samples; exact below the Nyquist line of both."""
     before = signal.shape[-1]
-    if samples == before:
-        return signal
-    lines = (min(before, samples) - 1) // 2 + 1
-    found = np.fft.irfft(np.fft.rfft(signal)[..., :lines], n=samples).astype(np.float32, copy=False)
-    return found * np.float32(samples / before)
+    return signal if samples == before else on_grid(np.fft.rfft(signal), before, samples)
+
+
+def on_grid(spectra: Spectra, before: int, samples: int) -> Signals:
+    """Return the periods of spectra (..., K) of so many samples with another number of samples."""
+    lines = spectra.shape[-1] if samples == before else (min(before, samples) - 1) // 2 + 1
+    found = np.fft.irfft(spectra[..., :lines], n=samples).astype(np.float32, copy=False)
+    found *= np.float32(samples / before)
+    return found
+
+
+def _filtered(spectra: Spectra, harmonic: HarmonicFilter) -> Spectra:
+    """Keep what the filter keeps of spectra (n, C, K), in place."""
+    spectra *= harmonic.keep
+    if harmonic.symmetry is None:
+        return spectra
+    return harmonic.symmetry.project(spectra.astype(np.complex128))
 
 
 def _levels(samples: int, options: WaveletOptions) -> int:
-    import pywt
-
-    most = int(pywt.dwt_max_level(samples, pywt.Wavelet(options.wavelet).dec_len))
-    if most < 1 or (options.level is not None and options.level > most):
+    most, asked = _most_levels(samples, options.wavelet), options.level or 1
+    if asked > most:
+        words = "a level" if asked == 1 else f"{asked} levels"
         raise InputError(
-            f"{samples} samples in a period are too few for {options.level or 1} levels of {options.wavelet}",
-            hint=f"at most {most} levels fit" if most else "take a shorter wavelet, as db2",
+            f"{samples} samples in a period are too few for {words} of {options.wavelet}",
+            hint=_what_fits(samples, most),
         )
     return options.level or max(min(most, int(np.log2(samples / LEAST_COARSE))), 1)
+
+
+def _most_levels(samples: int, wavelet: str) -> int:
+    import pywt
+
+    return int(pywt.dwt_max_level(samples, pywt.Wavelet(wavelet).dec_len))
+
+
+def _what_fits(samples: int, most: int) -> str:
+    """Say how many levels fit, or which wavelet is short enough for one."""
+    if most:
+        return f"take level={most} or less"
+    shorter = [name for name in SHORTER if _most_levels(samples, name)]
+    return f"take a shorter wavelet, as wavelet={shorter[0]}" if shorter else "use another method"
 
 
 def _deviations(projection: Projection, wavelet: str, levels: int) -> Floats:

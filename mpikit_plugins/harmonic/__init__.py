@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mpikit import Denoiser, hookimpl
 from mpikit_plugins.background import removes_background
-from mpikit_plugins.harmonic import mp_pca, noise2noise, projection
+from mpikit_plugins.harmonic import mp_pca, noise2noise, projection, sure
 from mpikit_plugins.harmonic.comb import Harmonic, HarmonicOptions
 from mpikit_plugins.harmonic.lines import describe
 from mpikit_plugins.harmonic.low_rank import LowRank, LowRankOptions
@@ -68,11 +68,20 @@ def mpikit_denoisers() -> Iterable[Denoiser]:
     )
     yield Denoiser(
         name="harmonic-n2n",
-        summary="Linear Noise2Noise of low rank on the lines, in closed form, from repeats or mirror images",
+        summary="Noise2Noise on the lines, linear in closed form, and a small network where that is better",
         options=noise2noise.HarmonicNoise2NoiseOptions,
         build=noise2noise.HarmonicNoise2Noise,
         missing=noise2noise.missing,
         homogeneous=True,
         removes_background=removes_background,
         cite=("10.48550/arXiv.1803.04189",),
+    )
+    yield Denoiser(
+        name="sure",
+        summary="For one period of known noise: the filter on the lines with the least estimated error",
+        options=sure.SureOptions,
+        build=sure.Sure,
+        missing=sure.missing,
+        removes_background=removes_background,
+        cite=("10.1214/aos/1176345632", "10.1214/07-AOS538"),
     )

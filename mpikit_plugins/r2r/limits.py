@@ -36,11 +36,13 @@ def warn_of_limits(
     """
     for scan in scans:
         if options.sigma is None and noise_statistics(scan).source == "spectrum":
+            of_each = options.level == "period"
+            level = "" if of_each else ", of the median level of the lines"
+            known = "" if of_each else " (sigma says what it is)"
             run.tell(
                 Warned(
                     f"{scan.name} has neither repeats nor background frames: its noise is taken to be "
-                    "white, of the median level of the lines; if it is not, r2r takes noise for signal or "
-                    "signal for noise (sigma says what it is)"
+                    f"white{level}; if it is not, r2r takes noise for signal or signal for noise{known}"
                 )
             )
         for words in (_disagreement(scan, options), _not_gaussian(scan, lines, options)):
@@ -49,7 +51,9 @@ def warn_of_limits(
 
 
 def _disagreement(scan: Scan, options: RecorruptedOptions) -> str:
-    """Say that two measurements of the noise level differ."""
+    """Say that two measurements of the noise level differ, unless each period is measured by itself."""
+    if options.level == "period":
+        return ""
     levels = {} if options.sigma is None else {"sigma as given": np.full(scan.signal.shape[2], options.sigma)}
     for candidate in (scan, replace(scan, repeats="none")):
         found = noise_statistics(candidate)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mpikit_plugins.networks.options import PAPER, LearnedUNetOptions
-from mpikit_plugins.training.options import Presets
+from mpikit_plugins.training.options import Presets, chosen
 
 
 class RecorruptedOptions(LearnedUNetOptions, Presets):
@@ -35,9 +35,20 @@ class RecorruptedOptions(LearnedUNetOptions, Presets):
     sigma: float | None = Field(
         None,
         gt=0,
-        description="Known noise of one sample, white, in the unit of the scan, whatever noise says; none: "
+        description="Known noise of one sample, white, in the unit of the scan, instead of noise; none: "
         "measured",
     )
+
+    @model_validator(mode="after")
+    def _check_noise(self) -> RecorruptedOptions:
+        if self.sigma is not None and chosen(self, "noise"):
+            raise ValueError(f"noise={self.noise} does nothing beside sigma={self.sigma}, which says it all")
+        if self.sigma is not None and self.level == "period":
+            raise ValueError(
+                f"sigma={self.sigma} does nothing beside level=period, which measures each period; "
+                "noise=white says that its noise is white"
+            )
+        return self
 
     @classmethod
     def preset_values(cls) -> Mapping[str, Mapping[str, Any]]:

@@ -43,7 +43,8 @@ class Bfloat16(nn.Module):
 
     def forward(self, *arguments: Tensor) -> Tensor:
         """Apply the network."""
-        with torch.autocast(self.device, torch.bfloat16):
+        # no cache: weights that were cast outside of a recorded step would be used in it for ever
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
             output: Tensor = self.network(*arguments)
         return output.float()
 
@@ -90,8 +91,7 @@ def train(
         When the checkpoint of the run is of another training.
     """
     batches = batches or Pairs(data.training, batch=options.batch, device=run.device)
-    mixed = run.device == "cuda" and options.precision == "auto"
-    trained = Bfloat16(network, run.device) if mixed else network
+    trained = as_trained(network, options, run.device)
     player = Player(network, lambda *batch: objective.loss(trained, *batch), options.learning_rate)
 
     def by_repeats() -> ReferenceFree | None:
@@ -115,6 +115,17 @@ def apply(
     """Denoise signals of shape (..., C, V) in batches."""
     network.eval()
     return apply_to(lambda noisy: objective.predict(network, noisy), signals, device=run.device, batch=batch)
+
+
+def as_trained(network: nn.Module, options: TrainingOptions, device: str) -> nn.Module:
+    """Return the network in the precision in which it is trained; the weights are the same."""
+    mixed = device == "cuda" and options.precision == "auto" and _has_bfloat16()
+    return Bfloat16(network, device) if mixed else network
+
+
+def _has_bfloat16() -> bool:
+    """Whether the CUDA device computes with bfloat16 itself; where it is emulated, it is slower."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _fingerprint(network: nn.Module, data: RepeatedSignals, options: TrainingOptions) -> bytes:

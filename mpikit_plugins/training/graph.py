@@ -31,6 +31,7 @@ class RecordedStep:
         self._done = 0
         self._index: Tensor | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._stream: torch.cuda.Stream | None = None
         self._failed = False
 
     def __call__(self, index: Tensor) -> None:
@@ -50,7 +51,9 @@ class RecordedStep:
 
     def _aside(self) -> None:
         assert self._index is not None  # noqa: S101
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        if self._stream is None:  # one for all, so that memory that a step frees is free for the next
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = self._stream
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             self._step(self._index)
@@ -58,13 +61,21 @@ class RecordedStep:
 
     def _record(self) -> None:
         assert self._index is not None  # noqa: S101
-        graph = torch.cuda.CUDAGraph()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph):
                 self._step(self._index)  # recorded, not done
         except RuntimeError as error:
             self._failed = True
+            _leave_recording(stream)
             reason = str(error).splitlines()[0]
             self._tell(Warned(f"the step cannot be recorded as a CUDA graph, training is slower: {reason}"))
             return
         self._graph = graph
+
+
+def _leave_recording(stream: torch.cuda.Stream) -> None:
+    """Undo what a recording that failed leaves behind: its stream, and a generator that still records."""
+    torch.cuda.set_stream(stream)
+    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    generator.graphsafe_set_state(generator.clone_state())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mpikit import Run, Scan
 from mpikit.errors import InputError, PluginError
+from mpikit.independence import warn_of_correlation
 from mpikit.metrics import ReferenceFree
 from mpikit.signal import noise_statistics, shared_background_noise, stack_repeats
 from mpikit_plugins.background import clear
@@ -27,8 +28,7 @@ from mpikit_plugins.training.preparation import (
     peak,
     root_mean_square,
 )
-from mpikit_plugins.training.repeats import RepeatedSignals, Signals, split_repeats
-from mpikit_plugins.training.shared_noise import warn_of_shared_noise
+from mpikit_plugins.training.repeats import RepeatedSignals, Signals, split_repeats, without_kept_back
 from mpikit_plugins.training.threads import threads_for
 
 
@@ -88,7 +88,11 @@ class LearnedMethod:
         return 2
 
     def split(self, groups: Sequence[Signals]) -> RepeatedSignals:
-        """Keep a part of the data back for the choice of the weights; groups of shape (B, R, C, V)."""
+        """Keep a part of the data back for the choice of the weights; groups of shape (B, R, C, V).
+
+        Which part it is may depend on the shapes alone: what is in the other part, preparation and noise are
+        fitted to, and it is found by asking for the places of the periods as well.
+        """
         data = split_repeats(groups)
         if not data.training:
             raise InputError(f"{self.name} learns from repeats, and no scan has any", hint="see --repeats")
@@ -113,9 +117,12 @@ class LearnedMethod:
         return None
 
     def look_at(self, scans: Sequence[Scan], *, run: Run) -> None:
-        """Say what is doubtful about the scans, which are free of background: here noise that pairs share."""
+        """Say what is doubtful about the scans, as noise that pairs share.
+
+        They are free of background, and without what is kept back for the choice of the weights.
+        """
         for scan in scans:
-            warn_of_shared_noise(scan, self.preparation.harmonic.keep, run=run)
+            warn_of_correlation(scan, run.tell, lines=self.preparation.harmonic.keep)
 
     @property
     def preparation(self) -> Preparation:
@@ -127,15 +134,15 @@ class LearnedMethod:
     def fit(self, scans: Sequence[Scan], /, *, run: Run) -> None:
         """Train the network on noisy scans.
 
-        Lines, symmetry and noise are found in all of the data, also in what is kept back for the choice of
-        the weights: they are few numbers beside so many samples.
+        Lines, symmetry and noise are found without what is kept back for the choice of the weights.
         """
         cleared = [clear(_finite(scan), self.options) for scan in scans]
         self._check_length(cleared[0])
         split = self.split([stack_repeats(scan.signal, scan.repeats) for scan in cleared])
-        prepared = fit_preparation(cleared, self.options, lengths=self.lengths, run=run)
+        learnt_from = without_kept_back(cleared, self.split)
+        prepared = fit_preparation(learnt_from, self.options, lengths=self.lengths, run=run)
         self._preparation, self.network = prepared.to(run.device), None
-        self.look_at(cleared, run=run)
+        self.look_at(learnt_from, run=run)
         data = self._on_grid(split, cleared)
         with threads_for(self._samples), seeded(int(run.rng.integers(2**63)), run.device):
             network = self._made_network().to(run.device)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mpikit import Run, Step
+from mpikit import Run, Warned
 from mpikit.errors import NumericalError
 from mpikit.metrics import ReferenceFree
 from mpikit_plugins.training.batches import Batches, Indices
@@ -23,7 +23,7 @@ from mpikit_plugins.training.checkpoint import load_training, save_training
 from mpikit_plugins.training.graph import RecordedStep
 from mpikit_plugins.training.interruption import waiting_interruption
 from mpikit_plugins.training.options import TrainingOptions
-from mpikit_plugins.training.selection import Best, values
+from mpikit_plugins.training.selection import SNR, Best, step_event
 
 RISE = 0.3  # part of a one-cycle schedule in which the step size grows, from a 25th of the largest
 START, END = 1 / 25, 1e-6  # (Smith and Topin, arXiv 1708.07120)
@@ -46,6 +46,8 @@ class Player:
         Decay of AdamW's running means.
     updates : int
         Updates in each step, each with a batch of its own.
+    name : str
+        What its loss is called; empty for its number.
     """
 
     network: nn.Module
@@ -53,6 +55,7 @@ class Player:
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.999)
     updates: int = 1
+    name: str = ""
 
 
 def play(
@@ -64,6 +67,8 @@ def play(
     evaluate: Callable[[], ReferenceFree | None] = lambda: None,
     kept_back: str = "repeats",
     fingerprint: bytes = b"",
+    figure: str = SNR,
+    explosion: float | None = None,
 ) -> list[tuple[int, ReferenceFree]]:
     """Train networks, each by its own loss, one after the other in each step.
 
@@ -87,6 +92,12 @@ def play(
         What the score was measured on, in words.
     fingerprint : bytes
         Whatever makes this training another one; a checkpoint with another fingerprint is refused.
+    figure : str
+        What the score is called; any but the reference-free SNR is told as it is, not in dB.
+    explosion : float or None
+        Mean loss of an interval above which the training counts as diverged. It is stopped then, as when a
+        loss is no longer finite, with a warning: the best weights are used, or those from before the interval
+        without any score. None: a loss that is not finite is an error.
 
     Returns
     -------
@@ -96,29 +107,45 @@ def play(
     Raises
     ------
     NumericalError
-        When a loss is no longer finite.
+        When a loss is no longer finite, or one explodes in the first interval.
     InputError
         When the checkpoint is of another training.
     KeyboardInterrupt
         When it is interrupted, after it has been saved.
     """
-    training = Training(players, batches, options, run=run)
+    training = Training(players, batches, options, run=run, explosion=explosion)
     load_training(training, run.checkpoint, fingerprint)
     interval = options.interval(training.total)
     with waiting_interruption() as interrupted:
         while training.step < training.total and not training.best.is_over:
             count = min(interval - training.step % interval, training.total - training.step)
-            losses = training.advance(count, interrupted)
+            try:
+                losses = training.advance(count, interrupted)
+            except NumericalError as error:
+                training.fall_back(error)
+                break
             if losses is None:
                 save_training(training, run.checkpoint, fingerprint)
                 raise KeyboardInterrupt
             score = training.judge(evaluate)
             save_training(training, run.checkpoint, fingerprint)
-            run.tell(Step(training.step, training.total, values(score, losses, training.rates()[0])))
+            rate = training.rates()[0]
+            names = [player.name for player in players]
+            run.tell(
+                step_event(
+                    training.step,
+                    training.total,
+                    score=score,
+                    losses=losses,
+                    rate=rate,
+                    names=names,
+                    figure=figure,
+                )
+            )
             if interrupted():
                 raise KeyboardInterrupt
     training.keep_best()
-    run.tell(training.best.finding(training.step, kept_back=kept_back))
+    run.tell(training.best.finding(training.step, kept_back=kept_back, figure=figure))
     return training.history
 
 
@@ -126,8 +153,17 @@ class Training:
     """Networks in training, and all that a checkpoint holds."""
 
     def __init__(
-        self, players: Sequence[Player], batches: Batches, options: TrainingOptions, *, run: Run
+        self,
+        players: Sequence[Player],
+        batches: Batches,
+        options: TrainingOptions,
+        *,
+        run: Run,
+        explosion: float | None = None,
     ) -> None:
+        self.explosion = explosion
+        self.good: dict[str, Tensor] = {}  # the judged network as it was last, if losses may explode
+        self.good_step = 0
         self.players, self.batches, self.options, self.run = players, batches, options, run
         self.total = options.total_steps(batches.items)
         self.step = 0
@@ -161,7 +197,7 @@ class Training:
             if interrupted() and self._done < len(self._drawn):
                 return None
         losses = (self._losses / len(self._drawn)).tolist()
-        if not np.isfinite(losses).all():
+        if not np.isfinite(losses).all() or (self.explosion and np.abs(losses).max() > self.explosion):
             raise NumericalError(
                 f"training diverged at step {self.step}",
                 hint="choose a smaller learning_rate, or look at the data",
@@ -214,8 +250,26 @@ class Training:
         if score is not None:
             self.best.see(self.step, score, network.state_dict())
             self.history.append((self.step, score))
+        self._note_good()
         self._exchange_average()
         return score
+
+    def _note_good(self) -> None:
+        """Keep the judged network as it is, for the case that losses explode."""
+        if self.explosion is not None:
+            now = self.players[0].network.state_dict()
+            self.good = {name: value.detach().clone() for name, value in now.items()}
+            self.good_step = self.step
+
+    def fall_back(self, error: NumericalError) -> None:
+        """Go on with the weights from before a divergence, and warn; raise it when there are none."""
+        if not self.good:
+            raise error
+        step = self.best.step if self.best.weights else self.good_step
+        self.run.tell(
+            Warned(f"{error}: it was stopped, and the weights of step {step} are used; {error.hint}")
+        )
+        self.best.weights = self.best.weights or self.good
 
     def _exchange_average(self) -> None:
         """Put the averaged weights into the network, or take them out again."""
@@ -245,6 +299,9 @@ class Training:
             for place, moments in optimiser.state_dict()["state"].items():
                 for name, value in moments.items():
                     state[f"{number}.optimiser.{place}.{name}"] = value.cpu().numpy()
+        if self.explosion is not None:
+            state["good_step"] = np.array(self.good_step)
+            state |= {f"good.{name}": value.cpu().numpy() for name, value in self.good.items()}
         if self._done < len(self._drawn):
             inside = {"drawn": self._drawn, "done": self._done, "losses": self._losses.cpu().numpy()}
             state |= {f"interval.{name}": np.array(value) for name, value in inside.items()}
@@ -265,6 +322,11 @@ class Training:
                 moments.setdefault(int(place), {})[name] = _tensor(value)
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
         self.best.restore(_below(state, "best."), self.players[0].network.state_dict())
+        if self.explosion is not None:
+            self.good_step = int(state["good_step"])
+            self.good = {
+                name: _tensor(value).to(self.run.device) for name, value in _below(state, "good.").items()
+            }
         if inside := _below(state, "interval."):
             self._drawn, self._done = np.array(inside["drawn"]), int(inside["done"])
             self._losses.copy_(_tensor(inside["losses"]))

@@ -32,13 +32,11 @@ PAPER_PREPARATION: dict[str, Any] = {
 
 
 def chosen(options: Options, name: str) -> bool:
-    """Whether an option has a value that neither the default nor the preset gives it."""
-    preset = options.preset_values() if isinstance(options, Presets) else {}
+    """Whether an option has another value than the preset gives it, or the default where there is none."""
+    presets = options.preset_values() if isinstance(options, Presets) else {}
     usual = type(options).model_fields[name].default
-    return getattr(options, name) not in (
-        usual,
-        preset.get(getattr(options, "preset", ""), {}).get(name, usual),
-    )
+    value: bool = getattr(options, name) != presets.get(getattr(options, "preset", ""), {}).get(name, usual)
+    return value
 
 
 class TrainingOptions(Options):
@@ -63,12 +61,18 @@ class TrainingOptions(Options):
     precision: Literal["auto", "single"] = Field(
         "auto", description="Precision of the network; auto: bfloat16 where it helps, on a CUDA device"
     )
-    graph: bool = Field(True, description="On a CUDA device, record a step once as a graph and replay it")
+    graph: bool = Field(
+        True,
+        description="On a CUDA device, record a step once as a CUDA graph and replay it, without a launch "
+        "from Python (torch.compile is not used); no effect on the CPU",
+    )
 
     @model_validator(mode="after")
     def _check_steps(self) -> TrainingOptions:
         if self.epochs is not None and chosen(self, "steps"):
-            raise ValueError(f"steps={self.steps} does nothing beside epochs={self.epochs}, leave one out")
+            preset = getattr(self, "preset", "") if not chosen(self, "epochs") else ""
+            by = f" of preset={preset}; epochs=none lets steps count" if preset else ", leave one out"
+            raise ValueError(f"steps={self.steps} does nothing beside epochs={self.epochs}{by}")
         return self
 
     def total_steps(self, items: int) -> int:
@@ -101,9 +105,16 @@ class PreparationOptions(BackgroundOptions):
     )
 
     @model_validator(mode="after")
-    def _check_false_alarm(self) -> PreparationOptions:
+    def _check_preparation(self) -> PreparationOptions:
         if self.lines == "all" and self.symmetry == "off" and chosen(self, "false_alarm"):
             raise ValueError(f"false_alarm={self.false_alarm} does nothing for lines=all and symmetry=off")
+        if self.lines == "all" and chosen(self, "decimate"):
+            raise ValueError(f"decimate={self.decimate} does nothing beside lines=all: all samples are used")
+        if self.symmetry == "off" and chosen(self, "project"):
+            raise ValueError(
+                f"project={str(self.project).lower()} does nothing beside symmetry=off: there is nothing to "
+                "project on"
+            )
         return self
 
 
@@ -124,6 +135,11 @@ class PairOptions(Options):
     def _check_lag(self) -> PairOptions:
         if self.lag > 1 and self.pairs != "pair":
             raise ValueError(f"lag={self.lag} has a meaning for pairs=pair alone, not for pairs={self.pairs}")
+        if self.pairs != "pair" and not self.resample:
+            raise ValueError(
+                f"pairs={self.pairs} does nothing beside resample=false, which leaves two repeats; "
+                "resample=true lets it count"
+            )
         return self
 
 

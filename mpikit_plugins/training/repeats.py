@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpikit.judging import MANY, PLENTY
+from mpikit import Scan
+from mpikit.judging import MANY, PLENTY, take_frames, take_periods
+from mpikit.signal import stack_repeats
 
 Signals = NDArray[np.float32]
 
@@ -95,3 +98,41 @@ def split_signals(groups: Sequence[Signals], *, share: float = 0.2) -> RepeatedS
         validation += [group[len(group) - kept :]] if kept else []
     single = all(group.shape[1] == 1 for group in groups)
     return RepeatedSignals(training, validation, kept_back="periods" if single else "whole signals")
+
+
+def without_kept_back(
+    scans: Sequence[Scan], split: Callable[[Sequence[Signals]], RepeatedSignals]
+) -> list[Scan]:
+    """Return scans without the periods that are kept back; what is fitted to them knows nothing of these.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+    split : callable
+        Shares groups of shape (B, R, C, V) out, by their shapes alone: `split_repeats`, say.
+
+    Returns
+    -------
+    list of Scan
+        Whole frames, or whole periods of all frames: with a period that is kept back go those that share
+        its frame, or its place in the frames, whichever are fewer.
+    """
+    places: list[NDArray[Any]] = []  # a number for each period, in the shape of its scan
+    for scan in scans:
+        frames, periods = scan.signal.shape[:2]
+        begin = places[-1].max() + 1 if places else 0.0
+        numbers = begin + np.arange(frames * periods, dtype=np.float64)  # exact, other than in float32
+        places.append(np.broadcast_to(numbers.reshape(frames, periods, 1, 1), scan.signal.shape))
+    groups = [stack_repeats(place, scan.repeats) for scan, place in zip(scans, places, strict=True)]
+    kept_back = [group[..., 0, 0].ravel() for group in split(groups).validation]
+    gone = np.concatenate([np.empty(0), *kept_back])
+    return [_taken(scan, ~np.isin(place[..., 0, 0], gone)) for scan, place in zip(scans, places, strict=True)]
+
+
+def _taken(scan: Scan, chosen: NDArray[np.bool_]) -> Scan:
+    """Take what of the chosen (N, J) makes whole frames, or whole periods."""
+    if chosen.all():
+        return scan
+    frames: NDArray[np.bool_] = np.all(chosen, axis=1)
+    periods: NDArray[np.bool_] = np.all(chosen, axis=0)
+    return take_frames(scan, frames) if frames.mean() >= periods.mean() else take_periods(scan, periods)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mpikit import Finding, Warned
+from mpikit import Finding, Step, Warned
 from mpikit.metrics import ReferenceFree, combine, score_repeats
 from mpikit_plugins.training.repeats import RepeatedSignals, Signals
 
+ENOUGH_REPEATS = 8  # of one signal to judge by; more signals tell more than more repeats of few
 MOST_VALIDATION = 128  # periods that are denoised for a score; more would cost as much as the training
+SNR = "reference-free SNR in dB"
 Predict = Callable[[Tensor], Tensor]
 
 
@@ -53,7 +56,7 @@ def score(predict: Predict, data: RepeatedSignals, *, device: str) -> ReferenceF
 def _some(group: Signals, most: int) -> Signals:
     """Choose signals, spread evenly over a group, and repeats of them."""
     signals, repeats = group.shape[:2]
-    count = min(signals, max(most // repeats, 1))
+    count = min(signals, max(most // min(repeats, ENOUGH_REPEATS), 1))
     chosen = np.linspace(0, signals - 1, count).astype(int)
     return group[chosen, : max(most // count, 2)]
 
@@ -69,7 +72,12 @@ class Best:
         self.weights: dict[str, Tensor] = {}
 
     def see(self, step: int, score: ReferenceFree, weights: Mapping[str, Tensor]) -> None:
-        """Take note of a score. One within a standard error of the best is no evidence of over-fitting."""
+        """Take note of a score. One within a standard error of the best is no evidence of over-fitting.
+
+        A score that is no number says nothing of the weights: it would be the best for ever.
+        """
+        if not np.isfinite(score.error):
+            return
         if self.score is None or score.error < self.score.error:
             self.score, self.step, self.since = score, step, 0
             self.weights = {name: value.detach().clone() for name, value in weights.items()}
@@ -81,11 +89,18 @@ class Best:
         """It is time to stop."""
         return self.since >= self.patience
 
-    def finding(self, last: int, *, kept_back: str) -> Finding | Warned:
-        """Say which weights are used."""
+    def finding(self, last: int, *, kept_back: str, figure: str = SNR) -> Finding | Warned:
+        """Say which weights are used, by which figure."""
         if self.score is None:
             return Warned(
                 f"too few {kept_back} to keep any back: trained for {last} steps without early stopping"
+            )
+        if figure != SNR:
+            return Finding(
+                "training",
+                {"step": self.step, "figure": figure, "value": self.score.error},
+                f"best of {last} steps: step {self.step}, {figure} {self.score.error:.3g} on {kept_back} "
+                "kept back",
             )
         value, doubt = self.score.snr_db, self.score.snr_error_db
         words = f"> {value:.1f} dB" if doubt is None else f"{value:.1f} ± {doubt:.1f} dB"
@@ -115,12 +130,26 @@ class Best:
         }
 
 
-def values(score: ReferenceFree | None, losses: Sequence[float], rate: float) -> dict[str, float]:
-    """Figures of a step for progress bar and log, the most telling first."""
-    found = {}
-    if score is not None:
-        found["reference-free SNR in dB"] = score.snr_db
+def step_event(
+    step: int,
+    total: int,
+    *,
+    score: ReferenceFree | None,
+    losses: Sequence[float],
+    rate: float,
+    names: Sequence[str] = (),
+    figure: str = SNR,
+) -> Step:
+    """Return a step with its figures for progress bar and log, the most telling first."""
+    found, bounds = {}, {}
+    if score is not None and figure != SNR:
+        found[figure] = score.error
+    elif score is not None:
+        found[SNR], bounds[SNR] = score.snr_db, score.is_bound
         if score.snr_error_db is not None:
             found["standard error in dB"] = score.snr_error_db
-    names = ["loss"] if len(losses) == 1 else [f"loss {number}" for number in range(1, len(losses) + 1)]
-    return {**found, **dict(zip(names, losses, strict=True)), "learning rate": rate}
+    numbers = [f" {number}" for number in range(1, len(losses) + 1)] if len(losses) > 1 else [""]
+    called = [f" {name}" if name else number for name, number in zip_longest(names, numbers)]
+    found |= {f"loss{name}": loss for name, loss in zip(called, losses, strict=True)}
+    found["learning rate"] = rate
+    return Step(step, total, found, bounds)

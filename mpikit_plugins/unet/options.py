@@ -34,6 +34,11 @@ class UNetOptions(LearnedUNetOptions, PairOptions, Presets):
             raise ValueError(
                 f"alpha={self.alpha} does nothing without symmetry, which symmetry=off leaves out"
             )
+        if chosen(self, "gd_scale") and (self.symmetry == "off" or not self.alpha):
+            why = "symmetry=off" if self.symmetry == "off" else "alpha=0"
+            raise ValueError(
+                f"gd_scale={self.gd_scale} does nothing beside {why}, without the gradient difference"
+            )
         return self
 
     @classmethod

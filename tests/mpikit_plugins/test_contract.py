@@ -13,8 +13,10 @@ OURS = {
     for offer in offers
     if offer.distribution == "mpikit"
 }
-LEARNED = ("n2n", "r2r", "unet-gd")
+LEARNED = ("n2n", "r2r", "unet-gd", "wgan-gp", "wgan-sn")
 SHORT = {name: {"steps": 4, "features": 3, "evaluate_every": 2} for name in LEARNED}
+SHORT["wgan-sn"] |= {"critic_features": 4, "critic_widest": 8}
+SHORT["wgan-gp"] |= SHORT["wgan-sn"] | {"critic_updates": 2}
 
 
 def test_the_entry_points_offer_them_all():

@@ -68,6 +68,21 @@ def test_windows_that_do_not_fit(denoise, options):
         denoise(RECORD, example_scan(), **options)
 
 
+@pytest.mark.parametrize(("samples", "order"), [(4, 2), (5, 4), (6, 4), (2, 0)])
+def test_periods_too_short_for_the_degree(denoise, samples, order):
+    scan = example_scan(background_frames=0)
+    short = replace(
+        scan,
+        signal=scan.signal[..., :samples],
+        background=scan.background[..., :samples],
+        stored_lines=scan.stored_lines[: samples // 2 + 1],
+    )
+    assert np.isfinite(denoise(RECORD, short, order=order)).all()
+    with pytest.raises(InputError, match=f"{samples} samples in a period are too few") as caught:
+        denoise(RECORD, short, order=order + 1)
+    assert caught.value.hint in (f"take order={order}", "use another method")
+
+
 def test_contract_of_the_variants():
     check_denoiser(RECORD, RECORD.options(window=11, order=2, symmetry="off"))
     check_denoiser(RECORD, scan=example_scan(frames=1, repeats="none", background_frames=0))

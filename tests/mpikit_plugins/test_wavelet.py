@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mpikit.errors import InputError
 from mpikit.testing import check_denoiser, example_scan
 from mpikit_plugins.classic import mpikit_denoisers
-from mpikit_plugins.classic.wavelet import WaveletOptions, WaveletShrinkage, padded_length, resample
+from mpikit_plugins.classic.wavelet import WaveletOptions, WaveletShrinkage, _levels, padded_length, resample
 
 RECORD = next(record for record in mpikit_denoisers() if record.name == "wavelet")
 
@@ -92,7 +92,21 @@ def test_too_many_levels(denoise):
         InputError, match="162 samples in a period are too few for 4 levels of sym8"
     ) as caught:
         denoise(RECORD, example_scan(), level=4)
-    assert caught.value.hint == "at most 3 levels fit"
+    assert caught.value.hint == "take level=3 or less"
+
+
+@pytest.mark.parametrize(
+    ("samples", "hint"),
+    [(15, "as wavelet=db4"), (9, "as wavelet=db2"), (4, "as wavelet=haar"), (1, "use another method")],
+)
+def test_the_wavelet_of_the_hint_fits(samples, hint):
+    with pytest.raises(
+        InputError, match=f"{samples} samples in a period are too few for a level of sym8"
+    ) as caught:
+        _levels(samples, WaveletOptions())
+    assert caught.value.hint.endswith(hint)
+    if "=" in hint:
+        assert _levels(samples, WaveletOptions(wavelet=hint.split("=")[1])) == 1
 
 
 def test_contract_of_the_variants():

@@ -46,8 +46,8 @@ def test_it_learns_from_noise_alone(pairs):
     clean = (rng.normal(size=(40, 1, 2, 12)) / np.arange(1, 13)) @ waves
     clean = np.broadcast_to(clean / clean.std(), scan.signal.shape)
     scan = replace(scan, signal=(clean + rng.normal(0, 0.3, clean.shape)).astype(np.float32))
-    options = {"lines": "all", "symmetry": "off", "project": False, "features": 8, "learning_rate": 4e-3}
-    method = make(steps=80, evaluate_every=20, pairs=pairs, **options)
+    options = {"lines": "all", "symmetry": "off", "features": 8, "learning_rate": 4e-3}
+    method = make(steps=100, evaluate_every=20, pairs=pairs, **options)
     method.fit([scan], run=run())
     output = method.denoise(scan, run=run())
     assert np.mean((output - clean) ** 2) < 0.7 * 0.3**2

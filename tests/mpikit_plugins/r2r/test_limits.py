@@ -55,6 +55,8 @@ def test_a_level_that_is_only_assumed(rng):
         "example has neither repeats nor background frames: its noise is taken to be white"
     )
     assert warnings(scan, sigma=1.0) == []
+    (text,) = warnings(scan, level="period")  # the level is measured, and sigma would do nothing
+    assert text.endswith("taken to be white; if it is not, r2r takes noise for signal or signal for noise")
 
 
 def test_levels_that_disagree(rng):
@@ -63,6 +65,7 @@ def test_levels_that_disagree(rng):
     assert re.match(
         r"example: the noise level from background frames is (1.9|2.0)\d times that from repeats", text
     )
+    assert warnings(louder, level="period") == []
     (text,) = warnings(scan_with(white(rng)), sigma=0.5)
     assert re.match(
         r"example: the noise level from repeats is (1.9|2.0)\d times that from sigma as given", text

@@ -45,7 +45,7 @@ def test_it_learns_from_single_periods():
     """Nothing but the network: all lines, no symmetry."""
     scan, clean = toy()
     told = []
-    options = {"lines": "all", "symmetry": "off", "project": False, "features": 8, "learning_rate": 4e-3}
+    options = {"lines": "all", "symmetry": "off", "features": 8, "learning_rate": 4e-3}
     method = make(steps=120, evaluate_every=20, background="keep", **options)
     method.fit([scan], run=run(tell=told.append))
     output = method.denoise(scan, run=run())
@@ -67,8 +67,8 @@ def test_the_score_without_repeats_is_unbiased(level):
     """
     sigma, alpha, gain = 0.3, 0.5, 0.8
     scan, clean = toy(signals=20, sigma=sigma)
-    lines = {"lines": "detected"} if level == "period" else {"lines": "all"}
-    method = make(alpha=alpha, sigma=sigma, steps=1, symmetry="off", level=level, decimate="off", **lines)
+    how = {"scan": {"sigma": sigma, "lines": "all"}, "period": {"noise": "white", "decimate": "off"}}[level]
+    method = make(alpha=alpha, steps=1, symmetry="off", level=level, **how)
     method.fit([scan], run=run())
     share = method.preparation.keep.double().mean(dim=0)[1:-1].sum().item() * 2 / 162
     wanted = (1 - gain) ** 2 * np.mean(clean**2) + gain**2 * (1 + alpha**2) * sigma**2 * share

@@ -200,5 +200,18 @@ def test_noise_that_pairs_share_is_warned_of(scan):
         )
         make(background="keep", steps=1).fit([given], run=run(told.append))
     (warned,) = [event.text for event in told if isinstance(event, Warned)]
-    assert warned.startswith("example: consecutive frames share 9")
-    assert "% of their noise on the lines that carry signal" in warned
+    assert warned.startswith("example: the noise of one repeat and the next is correlated (0.")
+    assert "on the lines that carry signal" in warned
+
+
+def test_what_is_kept_back_changes_neither_the_preparation_nor_what_is_learnt(scan):
+    """Of 18 repeats the last four are kept back: other ones there, and all but the score is the same."""
+    other = replace(scan, signal=scan.signal.copy())
+    other.signal[-2:] *= -7
+    one, two = make(background="keep"), make(background="keep")
+    one.fit([scan], run=run())
+    two.fit([other], run=run())
+    states = one.preparation.state(), two.preparation.state()
+    for name, value in states[0].items():
+        np.testing.assert_array_equal(states[1][name], value)
+    assert one.history[0][1] != two.history[0][1]

@@ -9,8 +9,10 @@ from torch import nn
 
 from mpikit import Finding, Run, Step, Warned
 from mpikit.errors import NumericalError
+from mpikit.metrics import ReferenceFree
 from mpikit_plugins.training import RepeatedSignals, TrainingOptions, apply, train
 from mpikit_plugins.training.loop import one_cycle
+from mpikit_plugins.training.selection import step_event
 
 CHANNELS, SAMPLES = 2, 30
 
@@ -163,6 +165,21 @@ def test_a_score_that_is_not_clearly_worse_is_no_reason_to_stop():
         assert (best.is_over, best.step) == (False, 9)
 
 
+@pytest.mark.parametrize("error", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_is_not_the_best(error):
+    from mpikit.metrics import ReferenceFree
+    from mpikit_plugins.training.selection import Best
+
+    best = Best(patience=2)
+    best.see(0, ReferenceFree(error, 0.1, 5.0), {})
+    assert best.score is None
+    best.see(1, ReferenceFree(1.0, 0.1, 5.0), {})
+    best.see(2, ReferenceFree(error, 0.1, 5.0), {})
+    assert (best.step, best.since, best.score.error) == (1, 0, 1.0)
+    best.see(3, ReferenceFree(0.9, 0.1, 5.0), {})
+    assert best.step == 3
+
+
 def test_the_average_of_the_weights(rng):
     """A weight that moves by 0.05 in each step, and its exponential average in closed form."""
     data = RepeatedSignals([repeated(rng, 40, 5)], [])
@@ -269,4 +286,16 @@ def test_apply_keeps_any_leading_shape(rng, shape):
     view = signals[..., ::-1].swapaxes(-1, -2).swapaxes(-1, -2)
     np.testing.assert_array_equal(
         apply(network, LeastSquares(), view, run=Run(rng=rng)), np.float32(0.5) * view
+    )
+
+
+@pytest.mark.parametrize(("error", "is_bound"), [(0.5, False), (0.05, True)])
+def test_a_step_says_whether_its_snr_is_a_bound(error, is_bound):
+    step = step_event(3, 9, score=ReferenceFree(error, 0.1, 4.0), losses=[0.25], rate=1e-3)
+    name = "reference-free SNR in dB"
+    assert step.bounds == {name: is_bound}
+    assert ("standard error in dB" in step.values) != is_bound
+    assert next(iter(step.values)) == name
+    assert step_event(3, 9, score=None, losses=[0.25, 0.5], rate=1e-3) == Step(
+        3, 9, {"loss 1": 0.25, "loss 2": 0.5, "learning rate": 1e-3}
     )

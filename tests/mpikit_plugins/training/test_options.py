@@ -9,7 +9,7 @@ from mpikit_plugins import training
 from mpikit_plugins.n2n.options import Noise2NoiseOptions
 from mpikit_plugins.networks.options import PAPER, PAPER_NETWORK
 from mpikit_plugins.r2r.options import RecorruptedOptions
-from mpikit_plugins.training import TrainingOptions
+from mpikit_plugins.training import LearnedOptions, TrainingOptions
 from mpikit_plugins.unet.options import UNetOptions
 
 
@@ -79,7 +79,26 @@ def test_a_lag_needs_pairs():
     ("model", "options", "words"),
     [
         (TrainingOptions, {"steps": 7, "epochs": 3}, "steps=7 does nothing beside epochs=3"),
-        (UNetOptions, {"preset": "paper", "steps": 7}, "steps=7 does nothing beside epochs=100"),
+        (TrainingOptions, {"steps": 7, "epochs": 3}, "epochs=3, leave one out"),
+        (
+            UNetOptions,
+            {"preset": "paper", "steps": 7},
+            "steps=7 does nothing beside epochs=100 of preset=paper; epochs=none lets steps count",
+        ),
+        (UNetOptions, {"preset": "paper", "steps": 7, "epochs": 3}, "epochs=3, leave one out"),
+        (UNetOptions, {"gd_scale": "angular", "alpha": 0}, "gd_scale=angular does nothing beside alpha=0"),
+        (
+            UNetOptions,
+            {"gd_scale": "angular", "symmetry": "off"},
+            "gd_scale=angular does nothing beside symmetry=off",
+        ),
+        (UNetOptions, {"pairs": "mean", "resample": False}, "pairs=mean does nothing beside resample=false"),
+        (
+            Noise2NoiseOptions,
+            {"preset": "paper", "pairs": "subset"},
+            "pairs=subset does nothing beside resample=false",
+        ),
+        (RecorruptedOptions, {"sigma": 2, "level": "period"}, "sigma=2.0 does nothing beside level=period"),
         (UNetOptions, {"symmetry": "off", "alpha": 0.3}, "alpha=0.3 does nothing without symmetry"),
         (
             UNetOptions,
@@ -87,6 +106,24 @@ def test_a_lag_needs_pairs():
             "false_alarm=0.1 does nothing",
         ),
         (Noise2NoiseOptions, {"delta": 2, "loss": "l1"}, "delta=2.0 has a meaning for loss=huber alone"),
+        (LearnedOptions, {"lines": "all", "decimate": "off"}, "decimate=off does nothing beside lines=all"),
+        (UNetOptions, {"preset": "paper", "decimate": "auto"}, "decimate=auto does nothing beside lines=all"),
+        (
+            UNetOptions,
+            {"symmetry": "off", "project": False},
+            "project=false does nothing beside symmetry=off",
+        ),
+        (
+            UNetOptions,
+            {"preset": "paper", "symmetry": "off", "project": True},
+            "project=true does nothing beside symmetry=off",
+        ),
+        (RecorruptedOptions, {"sigma": 2, "noise": "white"}, "noise=white does nothing beside sigma=2.0"),
+        (
+            RecorruptedOptions,
+            {"preset": "paper", "sigma": 2, "noise": "coloured"},
+            "noise=coloured does nothing beside sigma=2.0",
+        ),
     ],
 )
 def test_options_that_do_nothing_are_refused(model, options, words):
@@ -100,7 +137,14 @@ def test_options_that_do_nothing_are_refused(model, options, words):
         UNetOptions(preset="paper", steps=7, epochs=None),
         UNetOptions(symmetry="off"),
         UNetOptions(symmetry="off", alpha=0),
+        UNetOptions(gd_scale="angular"),
+        Noise2NoiseOptions(preset="paper", pairs="mean", resample=True),
+        RecorruptedOptions(level="period", noise="white"),
         UNetOptions(lines="all", false_alarm=0.1),  # on those lines the symmetry is fitted
+        UNetOptions(preset="paper", symmetry="off"),
+        UNetOptions(preset="paper", lines="detected", decimate="auto", project=True),
+        RecorruptedOptions(sigma=2),
+        RecorruptedOptions(preset="paper", sigma=2),
         Noise2NoiseOptions(delta=2, loss="huber"),
         Noise2NoiseOptions(preset="paper"),
     ],

@@ -70,7 +70,7 @@ def test_it_learns_without_the_filter_too():
     """Nothing but the network: every line, no projection, only the pairs of noisy repeats."""
     scan, clean = toy()
     before = torch.get_rng_state()
-    bare = {"lines": "all", "symmetry": "off", "project": False, "alpha": 0, "beta": 0}
+    bare = {"lines": "all", "symmetry": "off", "alpha": 0, "beta": 0}
     method = fitted(scan, features=8, steps=80, evaluate_every=20, learning_rate=5e-3, **bare)
     assert error(method.denoise(scan, run=run()), clean) < 0.7 * error(scan.signal, clean)
     assert torch.equal(torch.get_rng_state(), before)

@@ -106,11 +106,9 @@ def test_the_priors_are_the_same_on_a_coarser_grid(scale):
         6 * np.pi * np.arange(SAMPLES) / SAMPLES
     )
     fine = torch.from_numpy(np.tile(signal, (2, CHANNELS, 1)))
-    for options in ({"alpha": 1.0, "beta": 0.0}, {"alpha": 0.0, "beta": 1.0}):
+    for options in ({"alpha": 1.0, "beta": 0.0, "gd_scale": scale}, {"alpha": 0.0, "beta": 1.0}):
         priors = [
-            method(prepared(about(7.3), grid=each), gd_scale=scale, **options).prior(
-                fine[..., :: SAMPLES // each]
-            )
+            method(prepared(about(7.3), grid=each), **options).prior(fine[..., :: SAMPLES // each])
             for each in (SAMPLES, grid)
         ]
         assert float(priors[1]) == pytest.approx(float(priors[0]), rel=0.01)
