@@ -1,4 +1,4 @@
-"""Fit a denoising method to a scan, apply it, and judge it beside simple methods."""
+"""Fit a denoising method to a scan, apply it, and have it judged."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from mpikit.errors import InputError, MpikitError, NumericalError, PluginError
-from mpikit.events import Event, Warned, silent
-from mpikit.independence import neighbour_correlation
-from mpikit.judging import Holdout, Score, hold_out, join, judge, judge_noisy, lacks_judges
-from mpikit.plugins import Offer, registry
+from mpikit.events import Event, Warned
+from mpikit.independence import warn_of_correlation
+from mpikit.judging import Score, hold_out
+from mpikit.locked import warn_of_locked_lines
+from mpikit.plugins import Offer
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Scan
+from mpikit.scoring import Scores, own_methods, score_fitted
+from mpikit.signal import subtract_background
 
-# What every method is shown beside: the mean, the known lines, and the best that needs no training.
-SIMPLE = ("average", "harmonic", "low-rank")
+CLEARED_FIRST = "all repeats share the noise of the background that was subtracted before"
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,6 @@ class Denoised:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Reference-free figures of a fitted method, beside those of the data and of simple methods.
-
-    Parameters
-    ----------
-    before, after : Score or None
-        Of the noisy data and of the method; None when the scans have too few repeats.
-    simple : tuple of Score
-        The same for methods that learn little, best first.
-    no_score : str
-        Why there are no figures, in words; empty when there are some.
-    """
-
-    before: Score | None
-    after: Score | None
-    simple: tuple[Score, ...] = ()
-    no_score: str = ""
-
-
-@dataclass(frozen=True)
 class Fitted:
     """A method that was fitted to scans, and how good it is on parts of them that were held out."""
 
@@ -106,10 +88,10 @@ def fit_scans(scans: Sequence[Scan], offer: Offer[Denoiser], options: BaseModel,
     InputError
         When a scan lacks what the method needs, or the background would be removed from some scans only.
     """
-    for scan in scans:
-        check_signal(scan, run.tell)
-        refuse_if_missing(scan, offer, options)
     free = [offer.record.frees_from_background(scan, options) for scan in scans]
+    for scan, freed in zip(scans, free, strict=True):
+        check_signal(scan, run.tell, subtracted=freed)
+        refuse_if_missing(scan, offer, options)
     if len(set(free)) > 1:
         kept = scans[free.index(False)].name
         raise InputError(
@@ -121,7 +103,7 @@ def fit_scans(scans: Sequence[Scan], offer: Offer[Denoiser], options: BaseModel,
     with offer.blamed():
         method = offer.record.build(options)
         method.fit([holdout.fitting for holdout in holdouts], run=run)
-    scores = _scores(scans, holdouts, offer, method, without_background=free[0], run=judging)
+    scores = score_fitted(scans, holdouts, offer, method, without_background=free[0], run=judging)
     return Fitted(method, scores, free[0])
 
 
@@ -134,6 +116,7 @@ def denoise_scan(
     state: Mapping[str, Any] | None = None,
     model: str = "the model",
     no_score: str = "",
+    cleared_first: bool = False,
 ) -> Denoised:
     """Fit a method to a part of a scan, judge it by the rest, and denoise all of it.
 
@@ -151,6 +134,8 @@ def denoise_scan(
         Name of the file that the state is from, for messages.
     no_score : str
         Why no score would be honest, in words; empty to find out.
+    cleared_first : bool
+        The method is given the scan without its background, which it would not subtract itself.
 
     Returns
     -------
@@ -163,11 +148,13 @@ def denoise_scan(
     NumericalError
         When the output is not finite.
     """
-    check_signal(scan, run.tell)
+    free = cleared_first or offer.record.frees_from_background(scan, options)
+    check_signal(scan, run.tell, subtracted=free)
     refuse_if_missing(scan, offer, options)
-    free = offer.record.frees_from_background(scan, options)
+    if cleared_first:
+        scan, no_score = subtract_background(scan), no_score or CLEARED_FIRST
     # spawned, so that what is drawn for the output does not depend on whether the method is fitted here
-    foreground, empty, judging = (replace(run, rng=rng, checkpoint=None) for rng in run.rng.spawn(3))
+    foreground, empty, judging = runs_apart(run)
     holdout = hold_out(scan)
     with offer.blamed():
         method = offer.record.build(options)
@@ -175,57 +162,42 @@ def denoise_scan(
             method.fit([holdout.fitting], run=run)
         else:
             _restore(method, offer.record.name, state, model)
-        frames = replace(scan, signal=scan.background, foreground_index=scan.background_index)
         with _blaming(model if state is not None else ""):
-            signal = denoised(method, scan, foreground)
-            background = denoised(method, frames, empty) if len(scan.background) else scan.background
+            signal, background = apply_method(method, scan, foreground, empty)
     scores = Scores(None, None, no_score=no_score)
     if not no_score:
-        scores = _scores([scan], [holdout], offer, method, without_background=free, run=judging)
+        scores = score_fitted([scan], [holdout], offer, method, without_background=free, run=judging)
     return Denoised(
         signal, background, scores.before, scores.after, scores.simple, free, method, scores.no_score
     )
 
 
-def _scores(
-    scans: Sequence[Scan],
-    holdouts: Sequence[Holdout],
-    offer: Offer[Denoiser],
-    method: Method,
-    *,
-    without_background: bool,
-    run: Run,
-) -> Scores:
-    """Score a method that was fitted to the fitting parts, beside simple methods."""
-    run = replace(run, tell=silent)  # what the method has to say it says when it is fitted or applied
-    lacking = [lacks_judges(scan, without_background=without_background) for scan in scans]
-    judged = [holdout for holdout, lack in zip(holdouts, lacking, strict=True) if lack is None]
-    if not judged:
-        return Scores(None, None, no_score=lacking[0] or "")
-    with offer.blamed():
-        after = _score(offer.record, method, judged, without_background=without_background, run=run)
-    noisy = [(judge_noisy(each, without_background=without_background), _size(each)) for each in judged]
-    before = join([(score, size) for score, size in noisy if score is not None])
-    simple = _simple_scores(
-        scans, holdouts, judged, offer.record, without_background=without_background, run=run
-    )
-    return Scores(before, after, simple)
+def runs_apart(run: Run) -> tuple[Run, Run, Run]:
+    """Return what to denoise the foreground, the background frames and the held-out part with."""
+    foreground, empty, judging = (replace(run, rng=rng, checkpoint=None) for rng in run.rng.spawn(3))
+    return foreground, empty, judging
 
 
-def _score(
-    denoiser: Denoiser, method: Method, holdouts: Sequence[Holdout], *, without_background: bool, run: Run
-) -> Score | None:
-    scores = [
-        (judge(denoiser, method, each, without_background=without_background, run=run), _size(each))
-        for each in holdouts
-    ]
-    found = [(score, size) for score, size in scores if score is not None]
-    return join(found) if found else None
+def apply_method(
+    method: Method, scan: Scan, foreground: Run, empty: Run
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Apply a fitted method to the foreground (N, J, C, V) and background frames (E, J, C, V) of a scan.
 
+    Parameters
+    ----------
+    method : Method
+    scan : Scan
+    foreground, empty : Run
+        See `runs_apart`.
 
-def _size(holdout: Holdout) -> int:
-    """Periods that are judged."""
-    return 0 if holdout.inputs is None else int(np.prod(holdout.inputs.signal.shape[:2]))
+    Raises
+    ------
+    NumericalError, PluginError
+        When the output is not finite, or of another shape.
+    """
+    frames = replace(scan, signal=scan.background, foreground_index=scan.background_index)
+    signal = denoised(method, scan, foreground)
+    return signal, denoised(method, frames, empty) if len(scan.background) else scan.background
 
 
 def _restore(method: Method, name: str, state: Mapping[str, Any], model: str) -> None:
@@ -256,8 +228,17 @@ def _blaming(model: str) -> Iterator[None]:
         ) from error
 
 
-def check_signal(scan: Scan, tell: Callable[[Event], None]) -> None:
-    """Refuse values that are no numbers (`InputError`); warn of what makes figures too good."""
+def check_signal(scan: Scan, tell: Callable[[Event], None], *, subtracted: bool) -> None:
+    """Refuse values that are no numbers (`InputError`); warn of what makes figures too good.
+
+    Parameters
+    ----------
+    scan : Scan
+    tell : callable
+        Takes events.
+    subtracted : bool
+        The background is removed, or was.
+    """
     if not np.isfinite(scan.signal).all() or not np.isfinite(scan.background).all():
         raise InputError(
             f"{scan.name}: the signal has values that are no numbers", hint="repair the file first"
@@ -267,15 +248,8 @@ def check_signal(scan: Scan, tell: Callable[[Event], None]) -> None:
         tell(
             Warned(f"{scan.name} came with its background subtracted: {words}, and figures come out too good")
         )
-    found = neighbour_correlation(scan)
-    if found is not None and found.matters:
-        tell(
-            Warned(
-                f"{scan.name}: the noise of one repeat and the next is correlated ({found.value:.2f}) in the "
-                "background frames, as with averages that overlap or a drift: what they share is learnt as "
-                "signal, and figures come out too good"
-            )
-        )
+    warn_of_correlation(scan, tell)
+    warn_of_locked_lines(scan, tell, subtracted=subtracted)
 
 
 def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) -> None:
@@ -285,18 +259,14 @@ def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) ->
     if lacking is None:
         return
     others = [
-        other.record.name for other in _ours() if other.record.missing(scan, other.record.options()) is None
+        other.record.name
+        for other in own_methods()
+        if other.record.missing(scan, other.record.options()) is None
     ]
     raise InputError(
         f"{scan.name} lacks {lacking}, which {offer.record.name} needs",
         hint=f"methods that would work: {', '.join(others) or 'none of those installed'}",
     )
-
-
-def _ours() -> list[Offer[Denoiser]]:
-    """Methods of our own distribution, which nobody has to ask for."""
-    offers = registry().denoisers
-    return [offer for name in sorted(offers) for offer in offers[name] if offer.distribution == "mpikit"]
 
 
 def denoised(method: Method, scan: Scan, run: Run) -> NDArray[np.float32]:
@@ -307,63 +277,3 @@ def denoised(method: Method, scan: Scan, run: Run) -> NDArray[np.float32]:
     if not np.isfinite(output).all():
         raise NumericalError(f"{scan.name}: the denoised signal has values that are no numbers")
     return output.astype(np.float32, copy=False)
-
-
-def _simple_scores(
-    scans: Sequence[Scan],
-    holdouts: Sequence[Holdout],
-    judged: Sequence[Holdout],
-    chosen: Denoiser,
-    *,
-    without_background: bool,
-    run: Run,
-) -> tuple[Score, ...]:
-    """Score the methods that learn little on the same data, best first."""
-    scores = []
-    for denoiser in (offer.record for offer in _ours()):
-        if denoiser.name not in SIMPLE or denoiser.name == chosen.name:
-            continue
-        options = comparable_options(denoiser, scans, without_background=without_background)
-        if options is None:
-            continue
-        method = denoiser.build(options)
-        method.fit([holdout.fitting for holdout in holdouts], run=run)
-        score = _score(denoiser, method, judged, without_background=without_background, run=run)
-        scores += [score] if score else []
-    return tuple(sorted(scores, key=lambda score: -score.figures.snr_db))
-
-
-def comparable_options(
-    denoiser: Denoiser, scans: Sequence[Scan], *, without_background: bool
-) -> BaseModel | None:
-    """Return options with which a method treats the background as asked, or None.
-
-    None too when a scan lacks what the method then needs.
-    """
-    choices = [{}, {"background": "keep"}] if "background" in denoiser.options.model_fields else [{}]
-    for given in choices:
-        options = denoiser.options(**given)
-        if all(denoiser.frees_from_background(scan, options) == without_background for scan in scans):
-            lacking = any(denoiser.missing(scan, options) for scan in scans)
-            return None if lacking else options
-    return None
-
-
-def score_table(result: Denoised | Scores) -> list[dict[str, Any]]:
-    """Return the figures of all methods, ready for JSON: noisy data, the method, simple methods.
-
-    An SNR that is not finite (no noise at all, or no signal) is None: JSON has no infinity.
-    """
-    return [score_row(score) for score in (result.before, result.after, *result.simple) if score is not None]
-
-
-def score_row(score: Score) -> dict[str, Any]:
-    """Return one score, ready for JSON."""
-    return {
-        "method": score.method,
-        "snr_db": score.figures.snr_db if np.isfinite(score.figures.snr_db) else None,
-        "is_lower_bound": score.figures.is_bound,
-        "mean_squared_error": score.figures.error,
-        "standard_error": score.figures.uncertainty,
-        "periods_used": score.periods_used,
-    }

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import mdf
-from mpikit.denoise import score_table
+from mpikit.compare.auto_options import auto_candidates
+from mpikit.compare.choice import AUTO
+from mpikit.compare.unchanged import find_method
 from mpikit.denoise_file import DenoisedFile, default_output, denoise_file, plan
 from mpikit.errors import InputError, MpikitError, UsageError
 from mpikit.events import Event, Finding, silent
 from mpikit.models import load_model
 from mpikit.options import parse_options
-from mpikit.plugins import registry
 from mpikit.scan import Repeats
 from mpikit.scan_set import measurement_files
+from mpikit.scoring import score_table
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Outcome:
         return {
             "source": str(self.source),
             "output": str(self.done.path) if self.done else None,
+            "auto": self.done.choice.as_json() if self.done and self.done.choice else None,
             "scores": score_table(self.done.result) if self.done else [],
             "no_score": (self.done.result.no_score or None) if self.done else None,
             "error": self.error or None,
@@ -160,9 +163,13 @@ def _prepare(
     """Check what is wrong for all files alike, so that it is said once."""
     if model is not None:
         method = method or load_model(model)[0].method
-    offer = registry().denoiser(method)
-    if model is None:
-        parse_options(offer.record, parameters)
+    method = method or AUTO
+    if method == AUTO:
+        auto_candidates(parameters)
+    else:
+        offer = find_method(method)
+        if model is None:
+            parse_options(offer.record, parameters)
     files = measurement_files(sources, tell=tell)
     if folder is not None:
         _check_folder(folder)

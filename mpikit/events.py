@@ -18,11 +18,14 @@ class Step:
         Steps there will be at most.
     values : Mapping[str, float]
         Figures of this step by name, for a progress bar or a log.
+    bounds : Mapping[str, bool]
+        Of figures that may be known as lower bounds only: whether they are.
     """
 
     index: int
     total: int
     values: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

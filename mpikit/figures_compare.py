@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpikit.figures import DOTS, save_figure
+from mpikit.training_log import BOUND, SECONDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,14 +112,20 @@ def save_training(
 def _draw_training(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     from matplotlib.figure import Figure
 
-    about = ("step", "total", "seconds")
+    about = ("step", "total", SECONDS)
     names = list(dict.fromkeys(name for row in rows for name in row if name not in about))
-    names = names[:MOST_PANELS] or ["seconds"]
+    names = [name for name in names if not name.endswith(BOUND)]
+    names = names[:MOST_PANELS] or [SECONDS]
     figure = Figure(figsize=(6, 0.7 + 1.9 * len(names)), dpi=DOTS, layout="constrained")
     panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     for axes, name in zip(panels, names, strict=True):
         points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
         axes.plot(*zip(*points, strict=True), marker=".", markersize=3, linewidth=0.9)
+        marked = [row["step"] for row in rows if row.get(f"{name}{BOUND}")]
+        bounds = [point for point in points if point[0] in marked]
+        if bounds:
+            axes.plot(*zip(*bounds, strict=True), "^", markersize=5, label="lower bound")
+            axes.legend(fontsize="small")
         axes.set_ylabel(name, fontsize="small")
         axes.grid(alpha=0.3)
     panels[0].set_title(title, fontsize="medium")

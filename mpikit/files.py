@@ -39,12 +39,16 @@ def check_output(
     if path.is_dir():
         raise InputError(f"the output {path} is a folder", hint=f"name a file with {option}")
     if exists and not overwrite:
-        raise InputError(f"{path} exists already", hint=f"choose another name with {option}, or add --force")
+        raise _taken(path, option)
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"the folder {folder} does not exist", hint="make it first")
     if not os.access(folder, os.W_OK):
         raise InputError(f"the folder {folder} is read-only", hint=f"choose another place with {option}")
+
+
+def _taken(path: Path, option: str) -> InputError:
+    return InputError(f"{path} exists already", hint=f"choose another name with {option}, or add --force")
 
 
 def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> None:
@@ -72,11 +76,26 @@ def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> 
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private, a user's file is not
-            temporary.replace(path)
+            if overwrite:
+                temporary.replace(path)
+            else:
+                _place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise _taken(path, "--output") from error
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _place(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless somebody else has taken that name meanwhile (`FileExistsError`)."""
+    try:
+        os.link(temporary, path)  # unlike a rename it replaces nothing
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        temporary.replace(path)
 
 
 def _umask() -> int:

@@ -22,6 +22,7 @@ from mpikit.signal import noise_statistics
 
 FORMAT = "mpikit-model"
 VERSION = 1
+OTHER_NOISE = 2  # times the noise of the scans that a model was fitted to, or that part of it
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Card:
         What it was fitted to, see `signal_card`; empty when the file does not say.
     noise : mapping
         Noise that was found there, see `noise_card`.
+    cleared_first : bool
+        The method is given scans without their background, which it does not subtract itself.
     """
 
     method: str
@@ -53,6 +56,7 @@ class Card:
     cite: tuple[str, ...] = ()
     signal: Mapping[str, Any] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)
+    cleared_first: bool = False
 
 
 def signal_card(scan: Scan) -> dict[str, Any]:
@@ -78,7 +82,12 @@ def noise_card(scans: Sequence[Scan]) -> dict[str, Any]:
 
 
 def fitted_card(
-    offer: Offer[Denoiser], options: BaseModel, history: Mapping[str, Any], scans: Sequence[Scan]
+    offer: Offer[Denoiser],
+    options: BaseModel,
+    history: Mapping[str, Any],
+    scans: Sequence[Scan],
+    *,
+    cleared_first: bool = False,
 ) -> Card:
     """Return the card of a method that was fitted to some scans.
 
@@ -90,6 +99,8 @@ def fitted_card(
         See `mpikit.provenance.run_record`.
     scans : sequence of Scan
         All of one sequence.
+    cleared_first : bool
+        As in `Card`.
     """
     return Card(
         offer.record.name,
@@ -99,6 +110,7 @@ def fitted_card(
         offer.record.cite,
         signal_card(scans[0]),
         noise_card(scans),
+        cleared_first,
     )
 
 
@@ -115,7 +127,7 @@ def check_model_fits(card: Card, model: Path, scan: Scan) -> str | None:
     Returns
     -------
     str or None
-        What is worth a warning: another sampling rate or unit.
+        What is worth a warning: another sampling rate or unit, or noise that is far stronger or weaker.
 
     Raises
     ------
@@ -133,10 +145,30 @@ def check_model_fits(card: Card, model: Path, scan: Scan) -> str | None:
         )
     differs = [name for name in ("sampling_rate", "unit") if wanted.get(name) != found[name]]
     if not differs:
-        return None
+        return _other_noise(card, model, scan)
     name = differs[0]
     what = name.replace("_", " ")
     return f"{scan.name} has the {what} {found[name]}, {model.name} was fitted to {wanted.get(name)}"
+
+
+def _other_noise(card: Card, model: Path, scan: Scan) -> str | None:
+    """Say that the noise of a scan is not that which a model was fitted to; the channel that differs most."""
+    before = card.noise.get("sigma")
+    if not isinstance(before, list) or not all(isinstance(each, float) for each in before):
+        return None
+    if not (np.isfinite(scan.signal).all() and np.isfinite(scan.background).all()):
+        return None  # it is refused for that
+    now = noise_statistics(scan).sigma.tolist()
+    pairs = [(one, other) for one, other in zip(before, now, strict=False) if one > 0 and other > 0]
+    known = [ratio for ratio in (other / one for one, other in pairs) if 0 < ratio < np.inf]
+    ratio = max(known, key=lambda each: max(each, 1 / each), default=1.0)
+    if max(ratio, 1 / ratio) <= OTHER_NOISE:
+        return None
+    mistake = "noise for signal" if ratio > 1 else "signal for noise"
+    return (
+        f"the noise of {scan.name} is {ratio:.2g} times that of the scans that {model.name} was fitted to, "
+        f"so that it may take {mistake}; a model fitted to scans like this one may do better"
+    )
 
 
 def seen_otherwise(card: Card, source: Path, scan: Scan) -> str:
@@ -263,3 +295,5 @@ def _check_card(card: Card) -> None:
         raise TypeError("method, distribution and citations must be texts")
     if not all(isinstance(table, dict) for table in (card.options, card.history, card.signal, card.noise)):
         raise TypeError("options, history, signal and noise must be tables")
+    if not isinstance(card.cleared_first, bool):
+        raise TypeError("cleared_first must be true or false")

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 BLOCK = "MPIKIT_BLOCK_PLUGINS"
-RESERVED = ("auto",)  # `auto` chooses among the methods, so it cannot be one
+RESERVED = ("auto", "unchanged")  # `auto` chooses among the methods and the signal as it is
 
 Record = TypeVar("Record", Denoiser, NoiseModel)
 

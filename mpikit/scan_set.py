@@ -77,9 +77,14 @@ def _unsuitable(path: Path) -> str | None:
         return None
 
 
+def was_denoised(history: Sequence[dict[str, Any]]) -> bool:
+    """Say whether a file of this history was denoised."""
+    return any(record.get("command") == "denoise" for record in history)
+
+
 def made_clean(history: Sequence[dict[str, Any]]) -> str | None:
     """Say in words why a file of this history is no noisy measurement, or None."""
-    if any(record.get("command") == "denoise" for record in history):
+    if was_denoised(history):
         return "denoised before"
     options = history[-1].get("options", {}) if history else {}
     simulated = bool(history) and history[-1].get("command") == "simulate"
@@ -236,7 +241,8 @@ def with_empty_measurements(scan: Scan, files: Sequence[Path]) -> Scan:
     UsageError
         With more than two.
     InputError
-        When the background was subtracted before, or an empty measurement has another shape or unit.
+        When the background was subtracted before, or an empty measurement has another shape, unit, sampling
+        rate or drive field.
     """
     if not files:
         return scan
@@ -279,5 +285,12 @@ def _empty_frames(path: Path, scan: Scan) -> NDArray[np.float32]:
             f"the empty measurement {path.name} is in {empty.unit!r}, {scan.name} in {scan.unit!r}, or only "
             "one of them has a corrected transfer function",
             hint="use an empty measurement that was treated like the scan",
+        )
+    same_rate = bool(np.isclose(empty.sampling_rate, scan.sampling_rate, rtol=1e-9))
+    if not same_rate or not _same_drive(scan, empty):
+        what = "drive fields" if same_rate else "sampling rates"
+        raise InputError(
+            f"the empty measurement {path.name} and {scan.name} have different {what}",
+            hint="measure the empty scanner with the same sequence",
         )
     return frames

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from mpikit.checkpoints import FileCheckpoint
-from mpikit.denoise import Fitted, Scores, fit_scans, refuse_if_missing, score_table
+from mpikit.checkpoints import FileCheckpoint, only_one
+from mpikit.compare.choice import AUTO
+from mpikit.compare.unchanged import UNCHANGED
+from mpikit.denoise import Fitted, fit_scans, refuse_if_missing
 from mpikit.device import choose_device
 from mpikit.errors import InputError, NumericalError, UsageError
 from mpikit.events import Event, Step, Warned, silent
-from mpikit.files import check_output, write_atomically
+from mpikit.files import write_atomically
 from mpikit.models import Card, fitted_card, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
@@ -30,39 +34,12 @@ from mpikit.scan_set import (
     measurement_files,
     read_repeated,
     refuse_calibration,
+    was_denoised,
     with_empty_measurements,
 )
+from mpikit.scoring import Scores, score_table
 from mpikit.training_log import TrainingLog
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Files of one training.
-
-    Parameters
-    ----------
-    model : Path
-        The fitted method.
-    checkpoint : Path
-        State of a training that was interrupted; gone when it has ended.
-    lines, table : Path
-        The log, as JSON lines and as CSV.
-    picture : Path
-        The course of the figures.
-    """
-
-    model: Path
-    checkpoint: Path
-    lines: Path
-    table: Path
-    picture: Path
-
-    @classmethod
-    def beside(cls, model: Path) -> Outputs:
-        """Return the names that go with a model file."""
-        start = model.name.removesuffix(".safetensors")
-        names = (f"{model.name}.checkpoint", *(f"{start}{end}" for end in (".log.jsonl", ".log.csv", ".png")))
-        return cls(model, *(model.with_name(name) for name in names))
+from mpikit.training_outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -115,9 +92,10 @@ def train_files(  # noqa: PLR0913 - as many arguments as the command has options
 
     A part of each scan is held out to judge by. While a learned method trains, its state is kept beside the
     model in ``MODEL.checkpoint``; an interrupted training goes on from there with ``resume``, on the CPU bit
-    for bit. The log grows line by line; its names, and that of the picture, are that of the model without
-    ``.safetensors``, and ``.log.jsonl``, ``.log.csv`` and ``.png``. Files of a training before are replaced
-    when there is something to replace them by.
+    for bit. A disk that is full then is warned of, and the training goes on. Of one model there is one
+    training at a time. The log grows line by line; its names, and that of the picture, are that of the model
+    without ``.safetensors``, and ``.log.jsonl``, ``.log.csv`` and ``.png``. Files of a training before are
+    replaced when there is something to replace them by.
 
     Parameters
     ----------
@@ -151,29 +129,44 @@ def train_files(  # noqa: PLR0913 - as many arguments as the command has options
     InputError, PluginError, UsageError, NumericalError, mdf.MdfError
         No model is written then; a checkpoint that was saved is still there.
     """
-    job = _prepare(
-        sources,
-        output,
-        method=method,
-        parameters=parameters,
-        repeats=repeats,
-        background_files=background_files,
-        resume=resume,
-        overwrite=overwrite,
-        tell=tell,
-    )
+    files = Outputs.beside(Path(output))
+    with only_one(files.lock, of=files.model.name):
+        job = _prepare(
+            sources,
+            output,
+            method=method,
+            parameters=parameters,
+            repeats=repeats,
+            background_files=background_files,
+            resume=resume,
+            overwrite=overwrite,
+            tell=tell,
+        )
+        _tell_about(job, asked=repeats is not None, tell=tell)
+        return _trained(job, seed=seed, device=device, resume=resume, overwrite=overwrite, tell=tell)
+
+
+def _trained(
+    job: _Job, *, seed: int, device: str, resume: bool, overwrite: bool, tell: Callable[[Event], None]
+) -> Trained:
     # only learned methods compute on a device, and asking for one imports torch
     device = choose_device(device) if job.offer.record.learned or device != "auto" else "cpu"
-    _tell_about(job, asked=repeats is not None, tell=tell)
     hashes = _hashes(job.inputs)
-    options = {"method": method, **job.options.model_dump(mode="json")}
+    options = {"method": job.offer.record.name, **job.options.model_dump(mode="json")}
     said = {"repeats": [scan.repeats for scan in job.scans]}
-    about = {"method": method, "distribution": job.offer.distribution, "options": options, "seed": seed}
-    checkpoint = FileCheckpoint(job.files.checkpoint, about | {"inputs": hashes} | said, resume=resume)
-    fitted, rows = _fit(job, checkpoint, seed=seed, device=device, resume=resume, tell=tell)
-    record = _record(job, fitted.scores, options | said, seed=seed, device=device) | {"inputs": hashes}
-    card = fitted_card(job.offer, job.options, record, job.scans)
-    _save(job.files, card, fitted, checkpoint, overwrite=overwrite)
+    about = {"method": job.offer.record.name, "distribution": job.offer.distribution, "options": options}
+    checkpoint = FileCheckpoint(
+        job.files.checkpoint,
+        about | {"seed": seed, "inputs": hashes} | said,
+        resume=resume,
+        made_with={"mpikit": version("mpikit"), "torch": version("torch"), "device": device},
+        tell=tell,
+    )
+    with _log_put_back(job.files, unless=checkpoint):
+        fitted, rows = _fit(job, checkpoint, seed=seed, device=device, resume=resume, tell=tell)
+        record = _record(job, fitted.scores, options | said, seed=seed, device=device) | {"inputs": hashes}
+        card = fitted_card(job.offer, job.options, record, job.scans)
+        _save(job.files, card, fitted, checkpoint, overwrite=overwrite)
     return Trained(job.files, _draw(job, rows, tell), card, fitted.scores)
 
 
@@ -234,6 +227,16 @@ def _prepare(
     tell: Callable[[Event], None],
 ) -> _Job:
     """Read and check all that a training needs; nothing is fitted or written."""
+    if method == AUTO:
+        raise UsageError(
+            f"{AUTO} chooses a method for one scan, expected the name of one to train",
+            hint="mpikit compare scan.mdf shows which is best",
+        )
+    if method == UNCHANGED.record.name:
+        raise UsageError(
+            f"{method} leaves the signal as it is and learns nothing, expected the name of a method to train",
+            hint="mpikit plugins list shows them",
+        )
     offer = registry().denoiser(method)
     options = parse_options(offer.record, parameters)
     files = Outputs.beside(Path(output))
@@ -241,7 +244,7 @@ def _prepare(
     if not paths:
         raise UsageError("no file is named", hint="mpikit train --method NAME scan.mdf -o model.safetensors")
     inputs = (*paths, *(Path(path) for path in background_files))
-    _check_outputs(files, inputs, resume=resume, overwrite=overwrite)
+    files.check(inputs, resume=resume, overwrite=overwrite)
     for path in paths:
         refuse_calibration(path)
     scans = tuple(
@@ -253,24 +256,13 @@ def _prepare(
     return _Job(paths, inputs, files, offer, options, scans)
 
 
-def _check_outputs(files: Outputs, inputs: tuple[Path, ...], *, resume: bool, overwrite: bool) -> None:
-    check_output(files.model, inputs=inputs, overwrite=overwrite)
-    if files.checkpoint.exists() and not (resume or overwrite):
-        raise InputError(
-            f"{files.checkpoint} was left by a training that was interrupted",
-            hint="--resume goes on from it, --force starts anew",
-        )
-    check_output(files.checkpoint, inputs=inputs, overwrite=True)
-    for path in (files.lines, files.table, files.picture):
-        check_output(path, inputs=inputs, overwrite=overwrite or resume)
-
-
 def _tell_about(job: _Job, *, asked: bool, tell: Callable[[Event], None]) -> None:
     several = len(job.scans) > 1
     for path, scan in zip(job.sources, job.scans, strict=True):
         tell(describe_repeats(scan, asked=asked, of=scan.name if several else ""))
-        why = made_clean(file_history(path))
-        if why == "denoised before":
+        history = file_history(path)
+        why = made_clean(history)
+        if was_denoised(history):
             tell(Warned(f"{scan.name} was denoised before: its repeats are no longer independent"))
         elif why:
             tell(Warned(f"{scan.name} is {why}: what is learnt from clean data holds for no measurement"))
@@ -294,14 +286,9 @@ def _fit(
     resume: bool,
     tell: Callable[[Event], None],
 ) -> tuple[Fitted, list[dict[str, Any]]]:
-    """Fit, and write the log.
-
-    After an error without a checkpoint the log is of no use: what was there before is put back.
-    """
-    logs = (job.files.lines, job.files.table)
-    before = {path: path.read_bytes() if path.exists() else None for path in logs}
+    """Fit, and write the log."""
     try:
-        with TrainingLog(job.files.lines, job.files.table, resume=resume) as log:
+        with TrainingLog(job.files.lines, job.files.table, resume=resume, tell=tell) as log:
 
             def listen(event: Event) -> None:
                 if isinstance(event, Step):
@@ -310,21 +297,27 @@ def _fit(
 
             run = Run(rng=np.random.default_rng(seed), device=device, tell=listen, checkpoint=checkpoint)
             return fit_scans(job.scans, job.offer, job.options, run=run), log.rows
-    except BaseException as error:
+    except NumericalError as error:
         if not checkpoint.is_kept:
-            _put_back(before)
-        elif isinstance(error, NumericalError):
-            hint = f"{error.hint}; --force starts anew with other options".removeprefix("; ")
-            raise NumericalError(str(error), hint=hint) from error
+            raise
+        hint = f"{error.hint}; --force starts anew with other options".removeprefix("; ")
+        raise NumericalError(str(error), hint=hint) from error
+
+
+@contextmanager
+def _log_put_back(files: Outputs, *, unless: FileCheckpoint) -> Iterator[None]:
+    """Put the log back that was there before, after an error that leaves no checkpoint: it is of no use."""
+    before = {path: path.read_bytes() if path.exists() else None for path in (files.lines, files.table)}
+    try:
+        yield
+    except BaseException:
+        for path, content in () if unless.is_kept else before.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            elif not path.exists() or path.read_bytes() != content:
+                with suppress(InputError):  # a full disk: the error before says so
+                    write_atomically(path, content, overwrite=True)
         raise
-
-
-def _put_back(before: Mapping[Path, bytes | None]) -> None:
-    for path, content in before.items():
-        if content is None:
-            path.unlink(missing_ok=True)
-        elif path.read_bytes() != content:
-            write_atomically(path, content, overwrite=True)
 
 
 def _draw(job: _Job, rows: list[dict[str, Any]], tell: Callable[[Event], None]) -> bool:
@@ -363,7 +356,8 @@ def _save(files: Outputs, card: Card, fitted: Fitted, checkpoint: FileCheckpoint
     try:
         save_model(files.model, card, state, overwrite=overwrite)
     except InputError as error:
-        kept = checkpoint.is_kept
-        hint = "make room on the disk, then --resume goes on from the checkpoint" if kept else error.hint
+        hint = error.hint or "nothing of the training is left: make room on the disk, and start it anew"
+        if checkpoint.is_kept:
+            hint = "make room on the disk, then --resume goes on from the checkpoint"
         raise InputError(str(error), hint=hint) from error
     checkpoint.remove()

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from mpikit.errors import InputError
-from mpikit.events import Step
+from mpikit.events import Event, Step, Warned, silent
 from mpikit.files import write_atomically
 
 SECONDS = "seconds"
+NO_LOG = "move it away, or start with --force"
+BOUND = " is a lower bound"  # what follows the name of a figure, as the name of a column
 
 
 class TrainingLog:
@@ -24,7 +26,10 @@ class TrainingLog:
 
     Every row is on disk when it has been told; until the first one the files are as they were. A training
     that goes on takes up the rows before; those from its first step on are written anew, so that none is
-    there twice.
+    there twice. A figure that may be a lower bound only has a column beside it that says so.
+
+    A disk that is full is warned of, once, and the training goes on: at each later row, and at the end, all
+    rows are tried again.
 
     Parameters
     ----------
@@ -34,19 +39,28 @@ class TrainingLog:
         CSV file with the same rows.
     resume : bool
         Go on with the rows that are there.
+    tell : callable
+        Takes the warning.
     clock : callable
         Time in seconds.
 
     Raises
     ------
     InputError
-        When a file cannot be written, or a log to go on with cannot be read.
+        When a log to go on with cannot be read.
     """
 
     def __init__(
-        self, lines: Path, table: Path, *, resume: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        lines: Path,
+        table: Path,
+        *,
+        resume: bool = False,
+        tell: Callable[[Event], None] = silent,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._paths = {"lines": lines, "table": table}
+        self._tell, self._warned, self._behind = tell, False, False
         self._clock, self._begun = clock, clock()
         self.rows: list[dict[str, Any]] = _read(lines) if resume and lines.exists() else []
         self._files: dict[str, IO[str]] = {}
@@ -56,7 +70,8 @@ class TrainingLog:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if self._fresh and error is None:  # no step was told of: an old log is none of this training
+        # without any step an old log is none of this training
+        if self._behind or (self._fresh and error is None):
             self._rewrite()
         self._close()
 
@@ -75,10 +90,13 @@ class TrainingLog:
             "total": step.total,
             SECONDS: round(self._clock() - self._begun, 3),
         }
-        row |= {name: _plain(value) for name, value in step.values.items()}
+        for name, value in step.values.items():
+            row[name] = _plain(value)
+            if name in step.bounds:
+                row[f"{name}{BOUND}"] = step.bounds[name]
         before = self.columns
         self.rows.append(row)
-        if self.columns != before:
+        if self._behind or self.columns != before:
             self._rewrite()
             return
         self._write("lines", json.dumps(row) + "\n")
@@ -89,12 +107,12 @@ class TrainingLog:
         self._fresh = False
         kept = [row for row in self.rows if row["step"] < first]
         if kept:
-            self._begun -= float(kept[-1].get(SECONDS, 0.0))
+            self._begun -= float(kept[-1][SECONDS])
         self.rows = kept
         self._rewrite()
 
     def _rewrite(self) -> None:
-        """Write all rows, whole or not at all, and go on at their end."""
+        """Write all rows, each file whole or not at all, and go on at their end."""
         self._close()
         columns = self.columns
         values = [[row.get(name) for name in columns] for row in self.rows]
@@ -102,24 +120,32 @@ class TrainingLog:
             "lines": "".join(json.dumps(row) + "\n" for row in self.rows),
             "table": _csv_line(columns) + "".join(_csv_line(each) for each in values),
         }
+        self._behind = False
         for name, path in self._paths.items():
-            write_atomically(path, texts[name].encode(), overwrite=True)
-            self._files[name] = path.open("a", encoding="utf-8", newline="")
+            try:
+                write_atomically(path, texts[name].encode(), overwrite=True)
+                self._files[name] = path.open("a", encoding="utf-8", newline="")
+            except (InputError, OSError) as error:
+                self._fall_behind(str(error))
 
     def _close(self) -> None:
         for file in self._files.values():
             with suppress(OSError):  # what a full disk did not take was told of when it was written
                 file.close()
+        self._files = {}
 
     def _write(self, name: str, text: str) -> None:
         try:
             self._files[name].write(text)
             self._files[name].flush()
         except OSError as error:
-            raise InputError(
-                f"{self._paths[name]} cannot be written: {error.strerror or error}",
-                hint="make room on the disk, then go on with --resume",
-            ) from error
+            self._fall_behind(f"{self._paths[name]} cannot be written: {error.strerror or error}")
+
+    def _fall_behind(self, words: str) -> None:
+        self._behind = True
+        if not self._warned:
+            self._warned = True
+            self._tell(Warned(f"the log {words}; the training goes on, make room on the disk"))
 
 
 def _csv_line(values: Sequence[Any]) -> str:
@@ -135,13 +161,29 @@ def _plain(value: float) -> float | None:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """Read the rows of a log; a last line that was cut off is left out."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"the log {path} cannot be read: {error.strerror or error}") from error
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for place, line in enumerate(lines):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-            raise InputError(f"{path} is no log of a training", hint="move it away, or start with --force")
+        except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
+            if place == len(lines) - 1:  # cut off, or nothing after the last end of a line
+                break
+            raise InputError(
+                f"{path} is no log of a training: line {place + 1} is no JSON", hint=NO_LOG
+            ) from error
+        if not isinstance(row, dict) or not _is_whole(row.get("step")) or not _is_number(row.get(SECONDS)):
+            raise InputError(f"{path} is no log of a training: line {place + 1} is no row", hint=NO_LOG)
         rows.append(row)
     return rows
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))

@@ -33,7 +33,12 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
     ] = None,
     output: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", help="Table (.csv) or picture (.png) to write; may be given again."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Table (.csv), figures of each signal (.signals.csv, with --reference) or picture (.png) to "
+            "write; may be given again.",
+        ),
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="Option of a method, METHOD.name=value.")
@@ -60,21 +65,26 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
     mpikit compare scan.mdf --reference scan.clean.mdf -p unet-gd.steps=1000 -o table.csv -o picture.png
     """
     from mpikit.cli.console import listener, say, show_json
-    from mpikit.compare import compare_file, table
+    from mpikit.compare import Interrupted, NotWrittenError, compare_file, table
 
-    with listener("compare", quiet=quiet, verbose=verbose) as tell:
-        comparison = compare_file(
-            source,
-            methods=[name.strip() for name in methods.split(",") if name.strip()],
-            parameters=param or (),
-            reference=reference,
-            repeats=repeats.value if repeats else None,
-            outputs=output or (),
-            seed=seed,
-            device=device,
-            overwrite=force,
-            tell=tell,
-        )
+    stopped: Interrupted | NotWrittenError | None = None
+    try:
+        with listener("compare", quiet=quiet, verbose=verbose) as tell:
+            comparison = compare_file(
+                source,
+                methods=[name.strip() for name in methods.split(",") if name.strip()],
+                parameters=param or (),
+                reference=reference,
+                repeats=repeats.value if repeats else None,
+                outputs=output or (),
+                seed=seed,
+                device=device,
+                overwrite=force,
+                tell=tell,
+            )
+    except (Interrupted, NotWrittenError) as failure:  # what is finished is shown first
+        comparison, stopped = failure.comparison, failure
+    written = [path for path in output or () if stopped is None or path not in stopped.unwritten]
     if json:
         show_json(
             {
@@ -86,19 +96,22 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
                 "device": comparison.device,
                 "rows": table(comparison),
                 "skipped": [vars(each) for each in comparison.skipped],
-                "outputs": [str(path) for path in output or ()],
+                "interrupted": list(comparison.interrupted),
+                "outputs": [str(path) for path in written],
             }
         )
     else:
         show_comparison(comparison)
     if not quiet:
-        for path in output or ():
+        for path in written:
             say(f"wrote {path}")
+    if stopped:
+        raise stopped
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Show the rows as a table, and what is to be said about them."""
-    from mpikit.cli.console import say, show_table
+    from mpikit.cli.console import show_table
 
     rows = [comparison.noisy, *comparison.rows]
     heads = ["method"]
@@ -113,6 +126,12 @@ def show_comparison(comparison: Comparison) -> None:
     columns += [list(each) for each in zip(*(_about(row) for row in rows), strict=True)]
     right = tuple(range(1, len(heads) - 1))
     show_table(heads, list(zip(*columns, strict=True)), right=right)
+    _say_remarks(comparison)
+
+
+def _say_remarks(comparison: Comparison) -> None:
+    from mpikit.cli.console import say
+
     if comparison.no_score:
         say(f"no reference-free score: {comparison.no_score}")
     if comparison.without_background:
@@ -125,16 +144,20 @@ def show_comparison(comparison: Comparison) -> None:
     for row in comparison.rows:
         if row.error:
             say(f"failed {row.method}: {row.error}")
+    if comparison.interrupted:
+        say(f"interrupted before these were finished: {', '.join(comparison.interrupted)}")
 
 
 def _reference_free(row: Row) -> tuple[str, str, str]:
+    from mpikit.scoring import snr_words
+
     if row.score is None:
         return "", "", ""
-    bound = "> " if row.score.figures.is_bound else ""
-    snr = f"{bound}{row.score.figures.snr_db:.1f} dB"
+    snr = snr_words(row.score)
     if row.gain is None:
         return snr, "", ""
     doubt = "" if row.gain.error_db is None else f"{row.gain.error_db:.2f}"
+    bound = "> " if row.gain.is_bound else ""
     return snr, f"{bound}{row.gain.db:+.1f} dB", doubt
 
 
@@ -144,7 +167,9 @@ def _true(row: Row) -> tuple[str, str]:
     gain = row.true.gain
     known = gain.low == gain.low  # not NaN
     limits = f" ({gain.low:+.1f} to {gain.high:+.1f})" if known else ""
-    return f"{row.true.snr.mean:.1f} dB", "" if row.offer is None else f"{gain.mean:+.1f} dB{limits}"
+    # of a signal without noise that comes out without error there is no gain
+    unknown = row.offer is None or gain.mean != gain.mean
+    return f"{row.true.snr.mean:.1f} dB", "" if unknown else f"{gain.mean:+.1f} dB{limits}"
 
 
 def _about(row: Row) -> tuple[str, str, str, str, str]:

@@ -131,7 +131,9 @@ def listener(label: str, *, quiet: bool = False, verbose: bool = False) -> Itera
 
 
 def _figures(step: Step) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in step.values.items())
+    return "  ".join(
+        f"{name} {'> ' if step.bounds.get(name) else ''}{value:.4g}" for name, value in step.values.items()
+    )
 
 
 def _worth_a_line(step: Step) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +13,10 @@ import typer
 from mpikit.cli.plugins import denoiser_names
 
 if TYPE_CHECKING:
-    from mpikit.denoise import Denoised, Scores
+    from mpikit.denoise import Denoised
     from mpikit.denoise_files import Outcome
     from mpikit.judging import Score
+    from mpikit.scoring import Scores
 
 SOME_FAILED = 6
 
@@ -40,7 +42,7 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         typer.Option(
             "--method",
             "-m",
-            help="Denoiser to use; may be left out with --model.",
+            help="Denoiser to use [default: auto, which tries several; or that of --model].",
             autocompletion=denoiser_names,
             show_default=False,
         ),
@@ -54,7 +56,12 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         ),
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            help="Option of the method, name=value; of auto, candidates=NAME,... and METHOD.name=value.",
+        ),
     ] = None,
     model: Annotated[Path | None, typer.Option("--model", help="Use this fitted model, fit nothing.")] = None,
     save_model: Annotated[
@@ -78,18 +85,16 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
 ) -> None:
     """Denoise the signals of an MDF file, or of several.
 
+    mpikit denoise scan.mdf
+
+    mpikit denoise scan.mdf -p candidates=harmonic,low-rank,unet-gd
+
     mpikit denoise --method unet-gd scan.mdf
 
     mpikit denoise --model unet-gd.safetensors scans -o denoised
     """
     from mpikit.errors import UsageError
-    from mpikit.plugins import registry
 
-    if not method and model is None:
-        raise UsageError(
-            "which method? expected --method NAME",
-            hint=f"there are {', '.join(sorted(registry().denoisers))}",
-        )
     wanted: dict[str, Any] = {
         "method": method,
         "parameters": tuple(param or ()),
@@ -98,7 +103,8 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         "overwrite": force,
     }
     how: dict[str, Any] = {"seed": seed, "device": device}
-    shown = _Shown(label=method or "denoise", json=json, quiet=quiet, verbose=verbose, dry_run=dry_run)
+    label = method or ("denoise" if model else "auto")
+    shown = _Shown(label=label, json=json, quiet=quiet, verbose=verbose, dry_run=dry_run)
     if len(sources) == 1 and not sources[0].is_dir():
         _one(sources[0], wanted | {"output": output, "keep_model": save_model}, how, shown)
         return
@@ -123,8 +129,8 @@ class _Shown:
 
 def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Shown) -> None:
     from mpikit.cli.console import listener, say, show_json
-    from mpikit.denoise import score_table
     from mpikit.denoise_file import denoise_file, plan
+    from mpikit.scoring import score_table
 
     if shown.dry_run:
         show_json(plan(source, **wanted))
@@ -137,6 +143,7 @@ def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Show
                 "output": str(done.path),
                 "model": str(wanted["model"]) if wanted["model"] else None,
                 "saved_model": str(done.model) if done.model else None,
+                "auto": done.choice.as_json() if done.choice else None,
                 "scores": score_table(done.result),
                 "no_score": done.result.no_score or None,
             }
@@ -145,6 +152,7 @@ def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Show
         show_scores(done.result)
     if not shown.quiet:
         say(f"wrote {done.path}")
+        _say_citations(done.cite)
         say(f"to see the image: mpikit reconstruct {done.path} --system-matrix SM.mdf")
 
 
@@ -166,13 +174,22 @@ def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], s
         named = each.error.startswith((str(each.source), each.source.name))
         show_error(each.error if named else f"{each.source}: {each.error}", each.hint)
     if not shown.quiet:
+        _say_citations([doi for each in outcomes if each.done for doi in each.done.cite])
         say(f"{len(outcomes)} files: {len(outcomes) - len(failed)} denoised, {len(failed)} failed")
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
+def _say_citations(cite: Iterable[str]) -> None:
+    from mpikit.cli.console import say
+
+    for doi in dict.fromkeys(cite):
+        say(f"please cite https://doi.org/{doi}")
+
+
 def _show_outcomes(outcomes: list[Outcome]) -> None:
     from mpikit.cli.console import show_table
+    from mpikit.scoring import snr_words
 
     rows = []
     for each in outcomes:
@@ -180,7 +197,7 @@ def _show_outcomes(outcomes: list[Outcome]) -> None:
             rows.append((str(each.source), "failed", "", ""))
             continue
         result = each.done.result
-        before, after = (_decibels(score) if score else "" for score in (result.before, result.after))
+        before, after = (snr_words(score) if score else "" for score in (result.before, result.after))
         rows.append((str(each.source), str(each.done.path), before, after))
     show_table(("file", "written", "SNR before", "SNR after"), rows, right=(2, 3))
 
@@ -213,22 +230,23 @@ def show_scores(result: Denoised | Scores) -> None:
 
 
 def _what_was_lost(after: Score | None) -> str:
+    from mpikit.scoring import snr_words
+
     if after is None or after.figures.is_free_of_noise:
         return ""
-    return f"; {after.method} is worse here than the signal as it was: {_decibels(after)}"
+    return f"; {after.method} is worse here than the signal as it was: {snr_words(after)}"
 
 
 def _row(name: str, score: Score) -> tuple[str, str, str, str]:
+    from mpikit.scoring import snr_words
+
     doubt = score.figures.snr_error_db
-    return name, _decibels(score), "" if doubt is None else f"{doubt:.1f} dB", str(score.periods_used)
-
-
-def _decibels(score: Score) -> str:
-    return f"{'> ' if score.figures.is_bound else ''}{score.figures.snr_db:.1f} dB"
+    return name, snr_words(score), "" if doubt is None else f"{doubt:.1f} dB", str(score.periods_used)
 
 
 def _say_if_worse(after: Score, other: Score, name: str) -> None:
     from mpikit.cli.console import say
+    from mpikit.scoring import snr_words
 
     lost = after.figures.error - other.figures.error
     if lost <= 0:
@@ -237,4 +255,4 @@ def _say_if_worse(after: Score, other: Score, name: str) -> None:
     verdict = "worse here than" if lost > 2 * doubt else "not better here (within two standard errors) than"
     more = other.periods_used > after.periods_used
     why = f", which uses {other.periods_used} periods for one" if more else ""
-    say(f"{after.method} is {verdict} {name}{why}: {_decibels(after)} against {_decibels(other)}")
+    say(f"{after.method} is {verdict} {name}{why}: {snr_words(after)} against {snr_words(other)}")

@@ -52,7 +52,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist, and start anew.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that exist; without --resume, a checkpoint too.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show every score of the training.")
@@ -102,7 +104,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has
 
 def _saved_at(output: Path) -> int | None:
     """Time of the checkpoint in ns, None without one."""
-    from mpikit.train import Outputs
+    from mpikit.training_outputs import Outputs
 
     checkpoint = Outputs.beside(output).checkpoint
     return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
@@ -110,7 +112,7 @@ def _saved_at(output: Path) -> int | None:
 
 def _say_how_to_go_on(output: Path, *, begun: list[str], is_older: bool) -> None:
     from mpikit.cli.console import say
-    from mpikit.train import Outputs
+    from mpikit.training_outputs import Outputs
 
     checkpoint = Outputs.beside(output).checkpoint
     if is_older or not checkpoint.exists():
@@ -123,7 +125,7 @@ def _say_how_to_go_on(output: Path, *, begun: list[str], is_older: bool) -> None
 
 def _report(done: Any, *, json: bool, quiet: bool) -> None:
     from mpikit.cli.console import say, show_json
-    from mpikit.denoise import score_table
+    from mpikit.scoring import score_table
 
     files, picture = done.files, done.files.picture if done.has_picture else None
     if json:

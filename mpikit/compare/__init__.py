@@ -1,21 +1,44 @@
-"""Compare denoising methods on one scan or file, with or without a clean reference."""
+"""Compare denoising methods on one scan or file, with or without a clean reference, and choose one."""
 
+from mpikit.compare.auto import Choice, choose, denoise_chosen
+from mpikit.compare.auto_options import auto_candidates
+from mpikit.compare.choice import SIMPLICITY, Verdict, simplest
 from mpikit.compare.files import candidates, compare_file
 from mpikit.compare.methods import Candidate, compare_scan
-from mpikit.compare.reference import TrueScore, read_reference, true_score
-from mpikit.compare.result import Comparison, Gain, Row, Skipped, table
+from mpikit.compare.reference import SignalFigures, TrueScore, read_reference, true_score
+from mpikit.compare.result import (
+    Comparison,
+    Gain,
+    Interrupted,
+    NotWrittenError,
+    Row,
+    Skipped,
+    signal_table,
+    table,
+)
 
 __all__ = [
+    "SIMPLICITY",
     "Candidate",
+    "Choice",
     "Comparison",
     "Gain",
+    "Interrupted",
+    "NotWrittenError",
     "Row",
+    "SignalFigures",
     "Skipped",
     "TrueScore",
+    "Verdict",
+    "auto_candidates",
     "candidates",
+    "choose",
     "compare_file",
     "compare_scan",
+    "denoise_chosen",
     "read_reference",
+    "signal_table",
+    "simplest",
     "table",
     "true_score",
 ]

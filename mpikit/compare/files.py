@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mpikit.compare.choice import AUTO
 from mpikit.compare.methods import Candidate, compare_scan, how_judged
 from mpikit.compare.reference import read_reference
-from mpikit.compare.result import Comparison, table
+from mpikit.compare.result import Comparison, Interrupted, NotWrittenError, signal_table, table
+from mpikit.compare.unchanged import UNCHANGED
 from mpikit.device import choose_device
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
@@ -18,10 +20,17 @@ from mpikit.files import check_output, write_atomically
 from mpikit.options import did_you_mean, parse_options
 from mpikit.plugins import registry
 from mpikit.scan import Repeats
-from mpikit.scan_set import describe_repeats, file_history, read_repeated, refuse_calibration
+from mpikit.scan_set import (
+    describe_repeats,
+    file_history,
+    read_repeated,
+    refuse_calibration,
+    was_denoised,
+)
 from mpikit.signal import stack_repeats
 
 WRITTEN = (".csv", ".png")
+OF_SIGNALS = ".signals.csv"
 
 
 def compare_file(
@@ -51,7 +60,8 @@ def compare_file(
     repeats : {"frames", "periods", "both", "none"} or None
         None finds out.
     outputs : sequence of Path
-        Files to write: tables (.csv) and pictures (.png).
+        Files to write: tables (.csv), with a reference also of the figures of each signal (.signals.csv), and
+        pictures (.png). What is finished when the comparison is interrupted is written too.
     seed : int
     device : {"auto", "cpu", "cuda"}
     overwrite : bool
@@ -68,9 +78,19 @@ def compare_file(
     InputError, PluginError, UsageError, mdf.MdfError
         When the file, the reference, a name or an option is wrong. What goes wrong with one method is its
         row.
+    NotWrittenError
+        An InputError with the whole comparison, when a file cannot be written in the end; the others are.
+    Interrupted
+        A KeyboardInterrupt with the methods that were finished.
     """
     chosen = candidates(methods, parameters)
     _check_outputs(outputs, [source, *([reference] if reference else [])], overwrite)
+    for path in outputs if reference is None else ():
+        if path.name.lower().endswith(OF_SIGNALS):
+            raise UsageError(
+                f"--output {path.name}: the figures of each signal need a clean reference",
+                hint="name one with --reference, or another output",
+            )
     refuse_calibration(source)
     scan = read_repeated(source, repeats=repeats)
     if reference is None and stack_repeats(scan.signal, scan.repeats).shape[1] < 2:
@@ -84,15 +104,27 @@ def compare_file(
             f"{scan.name} cannot be judged by itself: {no_score}",
             hint="name a clean file with --reference, or say with --repeats what repeats",
         )
-    clean = None if reference is None else read_reference(reference, scan)
+    clean = None if reference is None else read_reference(reference, scan, tell=tell)
     learned = any(candidate.offer.record.learned for candidate in chosen)
     device = choose_device(device) if learned or device != "auto" else "cpu"
     tell(describe_repeats(scan, asked=repeats is not None))
-    if any(record.get("command") == "denoise" for record in file_history(source)):
+    if was_denoised(file_history(source)):
         tell(Warned(f"{scan.name} was denoised before: its repeats are no longer independent"))
-    comparison = compare_scan(scan, chosen, clean=clean, seed=seed, device=device, tell=tell)
-    for path in outputs:
-        _write(path, comparison, overwrite)
+    try:
+        comparison = compare_scan(scan, chosen, clean=clean, seed=seed, device=device, tell=tell)
+    except Interrupted as stopped:
+        failed = _write_all(outputs, stopped.comparison, overwrite)
+        for error in failed.values():
+            tell(Warned(str(error)))
+        raise Interrupted(stopped.comparison, tuple(failed)) from stopped
+    failed = _write_all(outputs, comparison, overwrite)
+    if failed:
+        raise NotWrittenError(
+            "; ".join(map(str, failed.values())),
+            hint=next(iter(failed.values())).hint or "make room on the disk, and compare again",
+            comparison=comparison,
+            unwritten=tuple(failed),
+        )
     return comparison
 
 
@@ -111,8 +143,18 @@ def candidates(methods: Sequence[str] = (), parameters: Sequence[str] = ()) -> l
     PluginError
         When a name is not known, or not of one method alone.
     UsageError
-        When an option is wrong, or of a method that is not compared.
+        When an option is wrong, or of a method that is not compared; or a name is ``auto`` or ``unchanged``.
     """
+    if AUTO in methods:
+        raise UsageError(
+            f"{AUTO} chooses among the methods that are compared, and is none of them",
+            hint=f"leave {AUTO} out",
+        )
+    if UNCHANGED.record.name in methods:
+        raise UsageError(
+            f"{UNCHANGED.record.name} is the noisy signal, which is always the first row",
+            hint=f"leave {UNCHANGED.record.name} out",
+        )
     found = registry()
     names = list(dict.fromkeys(methods)) or [
         name for name in sorted(found.denoisers) if len(found.denoisers[name]) == 1
@@ -141,11 +183,28 @@ def _check_outputs(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: b
                 f"--output {path.name}: no such kind of file", hint="name a table (.csv) or a picture (.png)"
             )
         check_output(path, inputs=tuple(inputs), overwrite=overwrite)
+    where = [path.resolve() for path in outputs]
+    for place, path in enumerate(outputs):
+        if where[place] in where[:place]:
+            raise UsageError(f"--output {path.name} is given twice", hint="name each output once")
+
+
+def _write_all(paths: Sequence[Path], comparison: Comparison, overwrite: bool) -> dict[Path, InputError]:
+    """Write what can be written; return what could not, and why."""
+    failed = {}
+    for path in paths:
+        try:
+            _write(path, comparison, overwrite)
+        except InputError as error:
+            failed[path] = error
+    return failed
 
 
 def _write(path: Path, comparison: Comparison, overwrite: bool) -> None:
     if path.suffix.lower() == ".csv":
-        write_atomically(path, as_csv(comparison).encode(), overwrite=overwrite)
+        of_signals = path.name.lower().endswith(OF_SIGNALS)
+        text = signals_as_csv(comparison) if of_signals else as_csv(comparison)
+        write_atomically(path, text.encode(), overwrite=overwrite)
         return
     from mpikit.figures_compare import save_comparison
 
@@ -157,7 +216,15 @@ def as_csv(comparison: Comparison) -> str:
 
     The options are left out, and a pair of limits is two columns: ``.low`` and ``.high``.
     """
-    rows = [_flat(row) for row in table(comparison)]
+    return _csv([_flat(row) for row in table(comparison)])
+
+
+def signals_as_csv(comparison: Comparison) -> str:
+    """Return the true figures of each signal by each method as CSV, with the keys of `signal_table`."""
+    return _csv(signal_table(comparison))
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from mdf import MdfError
 from mpikit.compare.reference import TrueScore, true_score
-from mpikit.compare.result import NOISY, Comparison, Gain, Row, Skipped
+from mpikit.compare.result import NOISY, Comparison, Gain, Interrupted, Row, Skipped
 from mpikit.denoise import check_signal, denoised
 from mpikit.errors import MpikitError
 from mpikit.events import Event, Finding, Step, Warned, silent
@@ -26,9 +26,10 @@ from mpikit.judging import (
     score_trial,
     take_frames,
     take_periods,
+    trial_losses,
     trial_parts,
 )
-from mpikit.metrics import Whiteness, residual_whiteness
+from mpikit.metrics import Losses, Whiteness, residual_whiteness
 from mpikit.options import parse_options
 from mpikit.plugins import Offer
 from mpikit.records import Denoiser, Run
@@ -112,28 +113,81 @@ def compare_scan(
     UsageError
         When the options of a method are wrong.
     """
-    check_signal(scan, tell)
-    bench = _bench(scan, clean, seed, device, tell)
-    rows, skipped = [], []
+    free, no_score = how_judged(scan)
+    check_signal(scan, tell, subtracted=free)
+    references = None if clean is None else hold_out(replace(scan, signal=clean))
+    return _compared(_Bench(scan, hold_out(scan), references, free, no_score, seed, device, tell), candidates)
+
+
+def compare_parts(
+    scan: Scan,
+    candidates: Sequence[Candidate],
+    holdout: Holdout,
+    *,
+    without_background: bool,
+    seed: int = 0,
+    device: str = "cpu",
+    tell: Callable[[Event], None] = silent,
+) -> Comparison:
+    """Do as `compare_scan` with two parts of a scan that somebody else has chosen.
+
+    Parameters
+    ----------
+    scan : Scan
+    candidates : sequence of Candidate
+    holdout : Holdout
+        Of that scan.
+    without_background : bool
+        Judge all free of the background.
+    seed, device, tell
+        As in `compare_scan`.
+    """
+    return _compared(_Bench(scan, holdout, None, without_background, "", seed, device, tell), candidates)
+
+
+def _compared(bench: _Bench, candidates: Sequence[Candidate]) -> Comparison:
+    rows: list[Row] = []
+    skipped: list[Skipped] = []
     noisy = _noisy_row(bench)
+    try:
+        _fill(bench, candidates, noisy, rows, skipped)
+    except KeyboardInterrupt as stopped:
+        if not rows:
+            raise
+        done = {row.method for row in rows} | {each.method for each in skipped}
+        left = (candidate.offer.record.name for candidate in candidates)
+        raise Interrupted(
+            _comparison(bench, noisy, rows, skipped, tuple(name for name in left if name not in done))
+        ) from stopped
+    return _comparison(bench, noisy, rows, skipped)
+
+
+def _fill(
+    bench: _Bench, candidates: Sequence[Candidate], noisy: Row, rows: list[Row], skipped: list[Skipped]
+) -> None:
     for candidate in candidates:
         options = parse_options(candidate.offer.record, candidate.parameters)
-        tell(Finding("method", candidate.offer.record.name, f"== {candidate.offer.record.name}"))
+        bench.tell(Finding("method", candidate.offer.record.name, f"== {candidate.offer.record.name}"))
         found = _tried(bench, candidate, options)
         if isinstance(found, Skipped):
             skipped.append(found)
         else:
-            rows.append(replace(found, gain=_gain(found.score, noisy.score)))
-    rows.sort(key=_rank)
+            rows.append(replace(found, gain=gain_of(found.score, noisy.score)))
+
+
+def _comparison(
+    bench: _Bench, noisy: Row, rows: list[Row], skipped: list[Skipped], interrupted: tuple[str, ...] = ()
+) -> Comparison:
     return Comparison(
-        scan.name,
+        bench.scan.name,
         noisy,
-        tuple(rows),
+        tuple(sorted(rows, key=_rank)),
         tuple(skipped),
         bench.without_background,
         bench.no_score,
-        seed,
-        device,
+        bench.seed,
+        bench.device,
+        interrupted,
     )
 
 
@@ -146,18 +200,6 @@ def how_judged(scan: Scan) -> tuple[bool, str]:
     return free, no_score or ""
 
 
-def _bench(
-    scan: Scan,
-    clean: NDArray[np.float32] | None,
-    seed: int,
-    device: str,
-    tell: Callable[[Event], None],
-) -> _Bench:
-    free, no_score = how_judged(scan)
-    references = None if clean is None else hold_out(replace(scan, signal=clean))
-    return _Bench(scan, hold_out(scan), references, free, no_score, seed, device, tell)
-
-
 def _rank(row: Row) -> tuple[bool, bool, float]:
     """Best first; without a score behind those with one, failures last."""
     if row.score is not None:
@@ -165,15 +207,26 @@ def _rank(row: Row) -> tuple[bool, bool, float]:
     return bool(row.error), True, 0.0 if row.true is None else -row.true.pooled_db
 
 
-def _gain(score: Score | None, noisy: Score | None) -> Gain | None:
+def gain_of(score: Score | None, noisy: Score | None) -> Gain | None:
+    """Return the gain of a score over that of the noisy signal, None where it is not known.
+
+    An SNR less the lower bound of another would come out too large. So where the noisy error is lost in its
+    uncertainty, the ratio of the two errors is taken as measured, as long as both exceed their standard
+    errors.
+    """
     if score is None or noisy is None:
         return None
     after, before = score.figures, noisy.figures
     if not np.isfinite(after.snr_db) or not np.isfinite(before.snr_db):
         return None
-    errors = (after.snr_error_db, before.snr_error_db)
-    known = None if errors[0] is None or errors[1] is None else float(np.hypot(errors[0], errors[1]))
-    return Gain(after.snr_db - before.snr_db, known, after.is_bound)
+    is_bound = after.is_bound and not before.is_bound
+    if before.is_bound and any(each.error <= max(each.uncertainty, 0) for each in (after, before)):
+        return None
+    if is_bound:
+        return Gain(after.snr_db - before.snr_db, None, is_bound)
+    ratio = (after.power / after.error) / (before.power / before.error)
+    doubt = np.hypot(after.uncertainty / after.error, before.uncertainty / before.error)
+    return Gain(float(10 * np.log10(ratio)), float(10 / np.log(10) * doubt), is_bound)
 
 
 def _noisy_row(bench: _Bench) -> Row:
@@ -242,15 +295,18 @@ def _run(bench: _Bench, denoiser: Denoiser, options: BaseModel) -> Row:
     inputs = parts[0] if parts else _inputs(holdout)
     estimate = denoised(method, inputs, judging)
     done = time.perf_counter()
-    score = None
+    score: Score | None = None
+    losses: tuple[Losses, ...] = ()
     if parts and not bench.no_score:
-        score = score_trial(
-            denoiser, Trial(inputs, estimate, parts[1]), without_background=bench.without_background
-        )
+        trial = Trial(inputs, estimate, parts[1], holdout.view)
+        score = score_trial(denoiser, trial, without_background=bench.without_background)
+        found = trial_losses(trial, without_background=bench.without_background, shared=bench.holdout.shared)
+        losses = (found,)
     repeats = stack_repeats(inputs.signal, inputs.repeats).shape[1]
     return Row(
         denoiser.name,
         score=score,
+        losses=losses,
         true=_true(bench, denoiser, estimate, inputs),
         residual=_residual(bench, estimate, inputs, holdout),
         periods_used=repeats if denoiser.pools else 1,
@@ -293,6 +349,8 @@ def _residual(
     bench: _Bench, estimate: NDArray[np.float32], inputs: Scan, holdout: Holdout
 ) -> Whiteness | None:
     """Compare what was taken away with the noise of repeats that the method was not applied to."""
+    if holdout.view is not None:  # a second view has another noise than the first
+        return None
     other = holdout.judging if inputs is holdout.fitting and holdout.judging is not None else holdout.fitting
     noise, noisy = noise_statistics(_cleared(bench, other)), _cleared(bench, inputs).signal
     rounding = 1e-12 * np.mean(noisy.astype(np.float64) ** 2)

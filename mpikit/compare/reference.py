@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpikit.errors import InputError
-from mpikit.metrics import Interval, amplitude_bias, bootstrap_mean, scale_invariant_snr, snr
+from mpikit.events import Event, Warned, silent
+from mpikit.metrics import Interval, amplitude_bias, bootstrap_mean, prd, rmse, scale_invariant_snr, snr
 from mpikit.scan import Scan
 from mpikit.scan_file import read_scan
 from mpikit.signal import subtract_background
 
 Signals = NDArray[np.floating]
+LEAST_FACTOR, MOST_FACTOR = 0.1, 10.0  # of a reference in the same unit
+
+
+@dataclass(frozen=True)
+class SignalFigures:
+    """True figures of n signals, those that are all zero left out.
+
+    Parameters
+    ----------
+    place : shape (n, 3)
+        Clean signal, repeat of it and receive channel, counted from 0.
+    snr : shape (n,), dB
+    gain : shape (n,), dB
+        SNR less that of the noisy signal.
+    rmse : shape (n,), unit of the signal
+    prd : shape (n,), percent
+    """
+
+    place: NDArray[np.intp]
+    snr: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    rmse: NDArray[np.float64]
+    prd: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,15 @@ class TrueScore:
         Mean over the signals of the SNR after the best factor.
     amplitude : float
         Mean amplitude Σ x x̂ / Σ x²: 1 without bias.
+    snr_std_db, snr_median_db : float, dB
+        Standard deviation (n - 1) and median of the SNR over the signals; of one signal alone there is no
+        deviation (NaN).
+    rmse : float, unit of the signal
+        Mean over the signals of the root mean squared error.
+    prd : float, percent
+        Mean over the signals of the percent root difference.
+    each : SignalFigures or None
+        The figures of each signal.
     """
 
     snr: Interval
@@ -41,6 +75,11 @@ class TrueScore:
     pooled_db: float
     scale_invariant_db: float
     amplitude: float
+    snr_std_db: float = np.nan
+    snr_median_db: float = np.nan
+    rmse: float = np.nan
+    prd: float = np.nan
+    each: SignalFigures | None = field(default=None, repr=False, compare=False)
 
 
 def true_score(
@@ -72,12 +111,19 @@ def true_score(
     with np.errstate(invalid="ignore"):  # a signal without noise, denoised without error
         gains = after - before
     gain = bootstrap_mean(_of_each(gains, some), rng=rng)
+    each = SignalFigures(np.argwhere(some), after, gains, rmse(estimate, clean), prd(estimate, clean))
+    several = after.size > 1 and bool(np.isfinite(after).all())
     return TrueScore(
         snr=bootstrap_mean(_of_each(after, some), rng=rng),
         gain=gain,
         pooled_db=float(10 * np.log10(np.mean(clean**2) / error)) if error > 0 else np.inf,
         scale_invariant_db=float(np.mean(scale_invariant_snr(estimate, clean))),
         amplitude=float(np.mean(amplitude_bias(estimate, clean))),
+        snr_std_db=float(np.std(after, ddof=1)) if several else np.nan,
+        snr_median_db=float(np.median(after)),
+        rmse=float(np.mean(each.rmse)),
+        prd=float(np.mean(each.prd)),
+        each=each,
     )
 
 
@@ -89,7 +135,7 @@ def _of_each(figures: NDArray[np.float64], some: NDArray[np.bool_]) -> NDArray[n
     return np.array(means, np.float64)
 
 
-def read_reference(path: Path, scan: Scan) -> NDArray[np.float32]:
+def read_reference(path: Path, scan: Scan, *, tell: Callable[[Event], None] = silent) -> NDArray[np.float32]:
     """Read the clean signals of a scan.
 
     Parameters
@@ -98,6 +144,8 @@ def read_reference(path: Path, scan: Scan) -> NDArray[np.float32]:
         MDF file with the same foreground frames in the same order, as ``mpikit simulate --clean`` writes it.
     scan : Scan
         The noisy scan.
+    tell : callable
+        Takes the warning that the scan holds the reference with another factor than 1.
 
     Returns
     -------
@@ -125,31 +173,45 @@ def read_reference(path: Path, scan: Scan) -> NDArray[np.float32]:
         )
     if not np.isfinite(reference.signal).all():
         raise InputError(f"the reference {path.name} has values that are no numbers")
-    _check_order(reference.signal, subtract_background(scan).signal, path.name, scan.name)
+    odd = _check_order(reference.signal, subtract_background(scan).signal, path.name, scan.name)
+    if odd:
+        tell(Warned(odd))
     return reference.signal
 
 
-def _check_order(clean: Signals, noisy: Signals, name: str, of: str) -> None:
+def _check_order(clean: Signals, noisy: Signals, name: str, of: str) -> str:
     """Compare the noisy frames with the clean ones, and with the clean ones after them.
 
     With y = g x + n the sum of y x is g times the power of x, and the sum over the frames of y (x - x of the
     next frame) is g times half the sum of the squared steps of x, up to noise; it is near 0 or below when the
-    frames are in another order.
+    frames are in another order. Interference that all frames share moves the first, and not the second. So
+    only a factor is refused that both agree on, and that a mistake in the unit explains rather than
+    interference.
+
+    Returns
+    -------
+    str
+        What is worth a warning, or nothing.
     """
     x, y = clean.astype(np.float64), noisy.astype(np.float64)
     power = float(np.sum(x**2))
     if power == 0:
-        return
+        return ""
     factor = float(np.sum(x * y)) / power
     noise = float(np.sqrt(np.mean((y - factor * x) ** 2)))
     step = x - np.roll(x, -1, axis=0)
-    wanted, found = factor * float(np.sum(step**2)) / 2, float(np.sum(y * step))
+    half, found = float(np.sum(step**2)) / 2, float(np.sum(y * step))
     hint = "a reference is the clean signal of the same foreground frames, in the same order and unit"
-    if wanted > 5 * noise * np.linalg.norm(step) and found < wanted / 2:
+    changes = min(factor, 1) * half > 5 * noise * np.linalg.norm(step)
+    if factor > LEAST_FACTOR and changes and found < min(factor, 1) * half / 2:
         raise InputError(
             f"the frames of the reference {name} are in another order than those of {of}", hint=hint
         )
-    if abs(factor - 1) > 0.5 + 5 * noise / np.sqrt(power):
-        raise InputError(
-            f"{of} holds the reference {name} with a factor of {factor:.3g}, expected 1", hint=hint
-        )
+    doubt = 5 * noise / np.sqrt(power)
+    words = f"{of} holds the reference {name} with a factor of {factor:.3g}, expected 1"
+    of_steps = found / half if half > 5 * noise * np.linalg.norm(step) else factor
+    if not any(LEAST_FACTOR - doubt <= each <= MOST_FACTOR + doubt for each in (factor, of_steps)):
+        raise InputError(words, hint=hint)
+    if abs(factor - 1) <= 0.5 + doubt:
+        return ""
+    return f"{words}: interference on the lines of the signal does that, and so does another amplification"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
 from mpikit.compare.reference import TrueScore
+from mpikit.errors import InputError
 from mpikit.judging import Score
-from mpikit.metrics import Whiteness, equivalent_averages
+from mpikit.metrics import Losses, Whiteness, equivalent_averages
 from mpikit.plugins import Offer
 from mpikit.records import Denoiser, Method, NoOptions
 
@@ -28,7 +30,8 @@ class Gain:
         Standard error, as if those of the two SNRs were independent: they share the noise of the judges, so
         that it is rather too large. None where the gain is only a bound.
     is_bound : bool
-        The gain is at least this large.
+        The gain is at least this large: the SNR of the method is only a lower bound, that of the noisy signal
+        is known.
     """
 
     db: float
@@ -65,6 +68,8 @@ class Row:
         None for the noisy signal.
     fitted : Method or None
         The method as it was judged: fitted to the part that was not held out.
+    losses : tuple of Losses
+        What compares it with the other rows, on the same repeats; one for each part that was held out.
     """
 
     method: str
@@ -81,6 +86,7 @@ class Row:
     options: BaseModel = field(default_factory=NoOptions)
     offer: Offer[Denoiser] | None = None
     fitted: Method | None = field(default=None, repr=False)
+    losses: tuple[Losses, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,8 @@ class Comparison:
         Why there are no reference-free figures; empty when there are some.
     seed : int
     device : str
+    interrupted : tuple of str
+        Methods that were not finished when the comparison was interrupted.
     """
 
     name: str
@@ -120,6 +128,41 @@ class Comparison:
     no_score: str
     seed: int
     device: str
+    interrupted: tuple[str, ...] = ()
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a comparison of which some methods were finished.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        With those that were.
+    unwritten : tuple of Path
+        Files that could not be written.
+    """
+
+    def __init__(self, comparison: Comparison, unwritten: tuple[Path, ...] = ()) -> None:
+        super().__init__()
+        self.comparison, self.unwritten = comparison, unwritten
+
+
+class NotWrittenError(InputError):
+    """A comparison is finished, but not all of its files could be written.
+
+    Parameters
+    ----------
+    message, hint : str
+    comparison : Comparison
+    unwritten : tuple of Path
+        Files that could not be written; the others were.
+    """
+
+    def __init__(
+        self, message: str, *, comparison: Comparison, unwritten: tuple[Path, ...], hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.comparison, self.unwritten = comparison, unwritten
 
 
 def table(comparison: Comparison) -> list[dict[str, Any]]:
@@ -130,9 +173,11 @@ def table(comparison: Comparison) -> list[dict[str, Any]]:
     ``method``, ``error`` (why it failed), ``needs``, ``options``, ``distribution``, ``learned``;
     ``snr_db``, ``snr_error_db``, ``is_lower_bound``, ``mean_squared_error``, ``standard_error``
     (reference-free);
-    ``gain_db``, ``gain_error_db``, ``equivalent_averages`` (of the gain);
+    ``gain_db``, ``gain_error_db``, ``gain_is_lower_bound``, ``equivalent_averages`` (of the gain, and as much
+    of a bound as it is);
     ``true``: ``snr_db``, ``snr_interval``, ``gain_db``, ``gain_interval`` (means over the signals, 95 %),
-    ``pooled_snr_db``, ``scale_invariant_snr_db``, ``amplitude``;
+    ``snr_std_db``, ``snr_median_db``, ``rmse``, ``prd`` (in percent), ``pooled_snr_db``,
+    ``scale_invariant_snr_db``, ``amplitude``;
     ``residual``: ``autocorrelation``, ``expected``, ``spread``, ``correlation``, ``correlation_spread``,
     ``is_noise``; ``periods_used``, ``periods``, ``fit_seconds``, ``denoise_seconds``.
     """
@@ -156,6 +201,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "standard_error": figures.uncertainty if figures else None,
         "gain_db": gain.db if gain else None,
         "gain_error_db": gain.error_db if gain else None,
+        "gain_is_lower_bound": gain.is_bound if gain else None,
         "equivalent_averages": equivalent_averages(gain.db, 0.0) if gain else None,
         "true": _true_json(row.true) if row.true else None,
         "residual": vars(residual) | {"is_noise": residual.is_noise} if residual else None,
@@ -172,6 +218,10 @@ def _true_json(true: TrueScore) -> dict[str, Any]:
         "snr_interval": [_finite(true.snr.low), _finite(true.snr.high)],
         "gain_db": _finite(true.gain.mean),
         "gain_interval": [_finite(true.gain.low), _finite(true.gain.high)],
+        "snr_std_db": _finite(true.snr_std_db),
+        "snr_median_db": _finite(true.snr_median_db),
+        "rmse": _finite(true.rmse),
+        "prd": _finite(true.prd),
         "pooled_snr_db": _finite(true.pooled_db),
         "scale_invariant_snr_db": _finite(true.scale_invariant_db),
         "amplitude": _finite(true.amplitude),
@@ -180,3 +230,24 @@ def _true_json(true: TrueScore) -> dict[str, Any]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
+
+
+def signal_table(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the true figures of each signal by each method, the noisy signal first, ready for JSON.
+
+    The keys of a row, None where a figure is not finite: ``method``; ``signal``, ``repeat``, ``channel``
+    (counted from 0, among those that the method was judged on); ``snr_db``, ``gain_db``, ``rmse``, ``prd``.
+    """
+    rows = []
+    for row in (comparison.noisy, *comparison.rows):
+        if row.true is None or row.true.each is None:
+            continue
+        each = row.true.each
+        axes = ("signal", "repeat", "channel")
+        places = [dict(zip(axes, place, strict=True)) for place in each.place.tolist()]
+        figures = {"snr_db": each.snr, "gain_db": each.gain, "rmse": each.rmse, "prd": each.prd}
+        rows += [
+            {"method": row.method, **place, **{name: _finite(float(of[n])) for name, of in figures.items()}}
+            for n, place in enumerate(places)
+        ]
+    return rows

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from mpikit.checkpoints import FORMAT, VERSION, FileCheckpoint
+from mpikit import checkpoints
+from mpikit.checkpoints import FORMAT, VERSION, FileCheckpoint, only_one
 from mpikit.errors import InputError, PluginError
 
 ABOUT = {
@@ -120,26 +123,141 @@ def test_only_arrays_of_numbers_are_kept(path, value):
     assert path.read_bytes() == before
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(path):
-    checkpoint = FileCheckpoint(path, ABOUT, resume=False)
-    checkpoint.save(STATE)
-    before = path.read_bytes()
+@contextmanager
+def full_disk(size):
     resource = pytest.importorskip("resource", reason="no limit on the size of a file")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(InputError, match=r"the checkpoint .* cannot be written") as caught:
-            checkpoint.save({"weight": np.zeros(100_000)})
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "--resume goes on from it" in caught.value.hint
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_is_warned_of_once(path):
+    told = []
+    checkpoint = FileCheckpoint(path, ABOUT, resume=False, tell=told.append)
+    with full_disk(50_000):
+        checkpoint.save({"weight": np.zeros(100_000)})
+    assert not checkpoint.is_kept
+    checkpoint.save(STATE)
+    before = path.read_bytes()
+    with full_disk(50_000):
+        checkpoint.save({"weight": np.zeros(100_000)})
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+    (event,) = told
+    assert (
+        "the training goes on, but an interruption would lose what was learnt since its start" in event.text
+    )
+    told.clear()
+    with full_disk(50_000):
+        FileCheckpoint(path, ABOUT, resume=True, tell=told.append).save({"weight": np.zeros(100_000)})
+    assert "since the checkpoint before, which is still there" in told[0].text
+    assert FileCheckpoint(path, ABOUT, resume=True).load().keys() == STATE.keys()
 
 
-def test_a_folder_that_is_gone(path, monkeypatch):
-    checkpoint = FileCheckpoint(path.parent / "gone" / path.name, ABOUT, resume=False)
-    with pytest.raises(InputError, match=r"the folder .* does not exist") as caught:
-        checkpoint.save(STATE)
-    assert caught.value.hint == "make room on the disk"  # nothing was saved before
-    assert not Path(checkpoint.path).exists()
+def test_a_folder_that_is_gone(path):
+    told = []
+    checkpoint = FileCheckpoint(path.parent / "gone" / path.name, ABOUT, resume=False, tell=told.append)
+    checkpoint.save(STATE)
+    assert not checkpoint.is_kept
+    assert "does not exist; the training goes on" in told[0].text
+
+
+def test_what_the_digits_depend_on_is_warned_of(path):
+    made = {"mpikit": "1.0", "torch": "2.9", "device": "cpu"}
+    FileCheckpoint(path, ABOUT, resume=False, made_with=made).save(STATE)
+    told = []
+    FileCheckpoint(path, ABOUT, resume=True, made_with=made, tell=told.append)
+    assert told == []
+    other = made | {"mpikit": "1.1", "device": "cuda"}
+    found = FileCheckpoint(path, ABOUT, resume=True, made_with=other, tell=told.append)
+    name = path.name
+    assert [event.text for event in told] == [
+        f"{name} was made with {words}: not bit for bit as without the interruption"
+        for words in (
+            "mpikit 1.0, it goes on with mpikit 1.1",
+            "device cpu, it goes on with device cuda",
+        )
+    ]
+    assert found.load().keys() == STATE.keys()
+    path.write_bytes(save({"step": np.array(7)}, metadata=GOOD))  # one that does not say
+    FileCheckpoint(path, ABOUT, resume=True, made_with=made, tell=told.append)
+    assert len(told) == 2
+
+
+# --- one at a time ---------------------------------------------------------------------------------------
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mpikit.checkpoints import only_one
+with only_one(Path(sys.argv[1]), of="m"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_one_is_refused_and_a_killed_one_leaves_the_place(tmp_path):
+    lock = tmp_path / ".m.lock"
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="m is being trained by another process") as caught, held(lock):
+            pass
+        assert "--output" in caught.value.hint
+        assert lock.exists()  # it is that of the other one
+    finally:
+        other.kill()
+        other.communicate()
+    assert lock.exists()
+    with held(lock):
+        assert lock.exists()
+    assert not lock.exists()
+
+
+def held(lock):
+    return only_one(lock, of="m")
+
+
+def hold_and_break(lock):
+    with pytest.raises(InputError, match="by another process"), held(lock):
+        pass
+    raise ValueError("it broke")
+
+
+def test_the_place_is_left_after_an_error_too(tmp_path):
+    lock = tmp_path / ".m.lock"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="it broke"), held(lock):
+            hold_and_break(lock)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_removed_between_opening_and_locking(tmp_path, monkeypatch):
+    """The lock of a removed file holds nobody back: it is tried again."""
+    lock, hold, tries = tmp_path / ".m.lock", checkpoints._hold, []
+
+    def late(handle):
+        tries.append(handle)
+        if len(tries) == 1:
+            lock.unlink()
+        hold(handle)
+
+    monkeypatch.setattr(checkpoints, "_hold", late)
+    with held(lock):
+        assert len(tries) == 2
+        assert lock.exists()
+
+
+def test_without_locks_nothing_is_refused(tmp_path, monkeypatch):
+    def no_locks(handle):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(checkpoints, "_hold", no_locks)
+    with held(tmp_path / ".m.lock"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="does not exist"), held(tmp_path / "gone" / ".m.lock"):
+        pass

@@ -14,6 +14,10 @@ import mdf
 from mpikit import Denoiser, Finding, Run, StatelessMethod, Step, Warned
 from mpikit.compare import (
     Candidate,
+    Comparison,
+    Interrupted,
+    NotWrittenError,
+    Row,
     candidates,
     compare_file,
     compare_scan,
@@ -22,10 +26,11 @@ from mpikit.compare import (
     true_score,
 )
 from mpikit.compare.files import as_csv
+from mpikit.compare.methods import gain_of
 from mpikit.denoise import denoise_scan
 from mpikit.errors import InputError, NumericalError, PluginError, UsageError
-from mpikit.judging import hold_out
-from mpikit.metrics import snr
+from mpikit.judging import Score, hold_out
+from mpikit.metrics import ReferenceFree, snr
 from mpikit.plugins import Offer, registry
 from mpikit.scan import Corrections
 from mpikit.scan_file import write_scan
@@ -181,6 +186,18 @@ def test_the_true_score_by_hand(rng):
     error = np.mean((estimate - clean)[some] ** 2)
     assert found.pooled_db == pytest.approx(10 * np.log10(np.mean(clean[some] ** 2) / error))
     assert found.scale_invariant_db > found.snr.mean
+    values = snr(estimate, clean)[some]
+    assert (found.each.snr.shape, found.each.place.shape) == ((29,), (29, 3))
+    np.testing.assert_array_equal(found.each.place, np.argwhere(some))
+    np.testing.assert_allclose(found.each.snr, values)
+    np.testing.assert_allclose(found.each.gain, values - snr(noisy, clean)[some])
+    errors = np.sqrt(np.mean((estimate - clean)[some] ** 2, axis=-1))
+    np.testing.assert_allclose(found.each.rmse, errors)
+    np.testing.assert_allclose(found.each.prd, 100 * 10 ** (-values / 20))
+    assert found.snr_std_db == pytest.approx(np.std(values, ddof=1))
+    assert found.snr_median_db == pytest.approx(np.median(values))
+    assert found.rmse == pytest.approx(errors.mean())
+    assert found.prd == pytest.approx(np.mean(100 * 10 ** (-values / 20)))
     assert true_score(estimate, noisy, 0 * clean, rng=rng) is None
 
 
@@ -197,6 +214,50 @@ def test_the_interval_covers_the_mean_over_clean_signals():
         inside += found.snr.low <= 10 * np.log10(0.5) <= found.snr.high
         assert found.gain.low == pytest.approx(10 * np.log10(4))
     assert 85 <= inside < 100
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "gain"),
+    [
+        ((0.1, 0.01), (1.0, 0.2), (10.0, 4.342945 * np.hypot(0.1, 0.2), False)),
+        ((0.1, 0.1), (1.0, 0.2), (10 * np.log10(1 / 0.3), None, True)),
+        ((-0.1, 0.1), (1.0, 0.2), (10 * np.log10(1 / 0.2), None, True)),
+        # the noisy SNR is a bound: what the bound itself would give is 15.6 dB
+        ((0.01, 0.001), (0.1, 0.08), (10.0, 4.342945 * np.hypot(0.1, 0.8), False)),
+        ((0.02, 0.015), (0.1, 0.08), (6.9897, 4.342945 * np.hypot(0.75, 0.8), False)),
+        ((0.01, 0.001), (0.1, 0.1), None),
+        ((0.01, 0.01), (0.1, 0.08), None),
+        ((-0.01, 0.001), (0.1, 0.08), None),
+        ((0.01, 0.001), (-0.1, 0.08), None),
+        ((0.0, 0.0), (1.0, 0.2), None),
+    ],
+)
+def test_the_gain_and_when_it_is_a_bound(after, before, gain):
+    """Errors and their standard errors of a signal of power 1."""
+    scores = [Score(name, ReferenceFree(*each, 1.0), 1) for name, each in (("a", after), ("noisy", before))]
+    found = gain_of(*scores)
+    if gain is None:
+        assert found is None
+        return
+    assert (found.db, found.is_bound) == (pytest.approx(gain[0], abs=1e-4), gain[2])
+    assert found.error_db == (None if gain[1] is None else pytest.approx(gain[1], abs=1e-4))
+
+
+def test_a_bound_of_the_gain_is_marked_and_one_of_the_snr_alone_is_not():
+    noisy = Row("noisy", score=Score("noisy", ReferenceFree(0.1, 0.08, 1.0), 1))
+    score = Score("a", ReferenceFree(0.02, 0.015, 1.0), 1)
+    for before, marked in (
+        (noisy, False),
+        (replace(noisy, score=Score("b", ReferenceFree(1, 0.1, 1.0), 1)), True),
+    ):
+        row = Row("a", score=score, gain=gain_of(score, before.score), offer=registry().denoiser("harmonic"))
+        (_, told) = table(Comparison("scan", before, (row,), (), False, "", 0, "cpu"))
+        assert (told["is_lower_bound"], told["gain_is_lower_bound"]) == (True, marked)
+
+
+def test_no_gain_where_no_signal_is_found():
+    noisy = Score("noisy", ReferenceFree(0.1, 0.01, 1.0), 1)
+    assert gain_of(Score("a", ReferenceFree(0.1, 0.01, -1.0), 1), noisy) is None
 
 
 # --- the background --------------------------------------------------------------------------------------
@@ -270,8 +331,24 @@ def test_a_method_that_fails_is_a_row_and_the_rest_goes_on():
 
 def test_ctrl_c_is_no_failure_of_a_method():
     scan, _ = simulated(np.random.default_rng(8))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         compare_scan(scan, [strange("slow", broken(KeyboardInterrupt))])
+    assert type(caught.value) is KeyboardInterrupt  # nothing is finished
+
+
+def test_ctrl_c_keeps_what_is_finished():
+    scan, _ = simulated(np.random.default_rng(8))
+    picky = strange("picky", broken(ValueError), missing=lambda *_: "gold")
+    methods = [keeping(), picky, strange("slow", broken(KeyboardInterrupt)), keeping("later")]
+    with pytest.raises(Interrupted) as caught:
+        compare_scan(scan, methods, seed=3)
+    comparison = caught.value.comparison
+    assert [row.method for row in comparison.rows] == ["same"]
+    assert [each.method for each in comparison.skipped] == ["picky"]
+    assert comparison.interrupted == ("slow", "later")
+    whole = compare_scan(scan, methods[:2], seed=3)
+    assert whole.interrupted == ()
+    assert (comparison.rows[0].score, comparison.rows[0].gain) == (whole.rows[0].score, whole.rows[0].gain)
 
 
 def test_what_the_scan_does_not_allow_is_skipped():
@@ -384,6 +461,46 @@ def test_references_that_do_not_belong(tmp_path, rng):
         read_reference(written(tmp_path / "foreign.mdf", reference_of(other, foreign)), scan)
 
 
+@pytest.mark.parametrize("factor", [-4.0, -0.95, 0.8, 4.0])
+@pytest.mark.parametrize("turned", [False, True])
+def test_interference_on_the_lines_of_the_signal_is_no_mistake(tmp_path, rng, factor, turned):
+    """All frames share it; the reference is of the same frames, unless they are in another order."""
+    scan, clean = simulated(rng, frames=12, periods=3, repeats="none")
+    clean += 2 * cosine()
+    noisy = replace(scan, signal=scan.signal + 2 * cosine() + factor * clean.mean(axis=0))
+    path = written(tmp_path / "clean.mdf", reference_of(scan, clean[::-1] if turned else clean))
+    told = []
+    if turned and factor > -0.9:  # a factor above nothing, and not of the frames
+        with pytest.raises(InputError, match="in another order"):
+            read_reference(path, noisy)
+        return
+    if turned:
+        with pytest.raises(InputError, match="with a factor of"):
+            read_reference(path, noisy)
+        return
+    np.testing.assert_array_equal(read_reference(path, noisy, tell=told.append), clean)
+    assert all("interference on the lines of the signal" in event.text for event in told)
+    share = np.sum(clean.mean(axis=0) ** 2) * len(clean) / np.sum(clean**2)
+    assert len(told) == (abs(factor * share) > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("factor", "kind"),
+    [(-1.0, "refused"), (0.05, "refused"), (0.3, "warned"), (1.2, ""), (3.0, "warned"), (20.0, "refused")],
+)
+@pytest.mark.parametrize("frames", [1, 12])
+def test_a_factor_that_only_a_mistake_explains_is_refused(tmp_path, rng, factor, kind, frames):
+    scan, clean = simulated(rng, frames=frames, periods=3, repeats="none", noise=0.01)
+    path = written(tmp_path / "clean.mdf", reference_of(scan, (clean / factor).astype(np.float32)))
+    told = []
+    if kind == "refused":
+        with pytest.raises(InputError, match="with a factor of"):
+            read_reference(path, scan)
+        return
+    read_reference(path, scan, tell=told.append)
+    assert [type(event) for event in told] == [Warned] * (kind == "warned")
+
+
 def test_the_reference_is_shown_to_no_method(tmp_path):
     """The same rows, bit for bit, with and without it."""
     scan, clean = simulated(np.random.default_rng(13))
@@ -428,10 +545,31 @@ def test_a_table_and_a_picture(source, tmp_path):
     assert set(wanted[1]) == {
         *("method", "error", "needs", "options", "distribution", "learned"),
         *("snr_db", "snr_error_db", "is_lower_bound", "mean_squared_error", "standard_error"),
-        *("gain_db", "gain_error_db", "equivalent_averages", "true", "residual"),
+        *("gain_db", "gain_error_db", "gain_is_lower_bound", "equivalent_averages", "true", "residual"),
         *("periods_used", "periods", "fit_seconds", "denoise_seconds"),
     }
     assert wanted[1]["equivalent_averages"] == pytest.approx(10 ** (wanted[1]["gain_db"] / 10))
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """A disk on which no picture has room."""
+
+    def nothing(path, *_, **__):
+        raise InputError(f"{path.name} cannot be written: No space left on device")
+
+    monkeypatch.setattr("mpikit.figures_compare.save_comparison", nothing)
+
+
+def test_a_file_that_cannot_be_written_does_not_cost_the_comparison(source, tmp_path, full):
+    picture, lines = tmp_path / "p.png", tmp_path / "t.csv"
+    with pytest.raises(NotWrittenError, match=r"p\.png cannot be written") as caught:
+        compare_file(source, methods=["harmonic"], outputs=[picture, lines])
+    comparison = caught.value.comparison
+    assert [row.method for row in comparison.rows] == ["harmonic"]
+    assert caught.value.unwritten == (picture,)
+    assert caught.value.hint
+    assert lines.read_text() == as_csv(comparison)
 
 
 def test_what_is_refused(source, tmp_path):
@@ -449,6 +587,13 @@ def test_what_is_refused(source, tmp_path):
         ),
         (UsageError, r"table\.txt: no such kind of file", {"outputs": [tmp_path / "table.txt"]}),
         (InputError, r"taken\.csv exists already", {"outputs": [tmp_path / "taken.csv"]}),
+        (
+            UsageError,
+            r"--output t\.csv is given twice",
+            {"outputs": [tmp_path / "t.csv", tmp_path / "p.png", tmp_path / "." / "t.csv"]},
+        ),
+        (UsageError, "unchanged is the noisy signal", {"methods": ["unchanged", "harmonic"]}),
+        (UsageError, "auto chooses among the methods that are compared", {"methods": ["auto"]}),
         (InputError, "has no repeats to judge by", {"repeats": "none", "methods": ["harmonic"]}),
         (InputError, "cannot be judged by itself: too few repeats", {"source": few}),
         (UsageError, "no device is called", {"device": "tpu"}),

@@ -11,7 +11,7 @@ import pytest
 
 import mdf
 from mpikit import Denoiser, Finding, Run, StatelessMethod, Warned
-from mpikit.denoise import denoise_scan, score_table
+from mpikit.denoise import denoise_scan
 from mpikit.denoise_file import default_output, denoise_file, plan
 from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.models import Card, load_model, save_model
@@ -19,6 +19,7 @@ from mpikit.plugins import Offer, registry
 from mpikit.provenance import read_history
 from mpikit.records import NoOptions
 from mpikit.scan_file import read_scan, write_scan
+from mpikit.scoring import score_table
 from mpikit.signal import subtract_background
 from mpikit.testing import example_scan
 
@@ -233,7 +234,6 @@ def test_outputs_that_are_refused(source, tmp_path):
         "is a folder": {"output": tmp_path},
         "does not exist": {"output": tmp_path / "nowhere" / "out.mdf"},
         "a.model exists already": {"output": tmp_path / "new.mdf", "keep_model": model},
-        "a.model is an input": {"output": tmp_path / "new.mdf", "model": model, "keep_model": model},
         "scan.mdf is an input": {"output": tmp_path / "new.mdf", "keep_model": source, "overwrite": True},
     }.items():
         with pytest.raises(InputError, match=words):
@@ -255,10 +255,48 @@ def test_a_model_cannot_be_the_output(source, tmp_path):
     model = tmp_path / "a.model"
     denoise_file(source, method="harmonic", keep_model=model)
     before = digest(model)
-    for arguments in ({"output": model}, {"output": tmp_path / "new.mdf", "keep_model": model}):
-        with pytest.raises(InputError, match=r"a\.model is an input"):
-            denoise_file(source, method="harmonic", model=model, overwrite=True, **arguments)
+    with pytest.raises(InputError, match=r"a\.model is an input"):
+        denoise_file(source, method="harmonic", model=model, output=model, overwrite=True)
     assert digest(model) == before
+
+
+def test_a_model_that_is_used_is_not_saved_anew(source, tmp_path):
+    """Its card would say that it was fitted to a file that it has never seen."""
+    model = tmp_path / "a.model"
+    denoise_file(source, method="harmonic", keep_model=model)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for other in (model, tmp_path / "b.model"):
+        with pytest.raises(UsageError, match=r"with --model a\.model nothing is"):
+            denoise_file(source, model=model, keep_model=other, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_the_fitted_model_is_kept_when_the_file_cannot_be_written(source, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise mdf.MdfError("the disk is full", hint="make room")
+
+    model = tmp_path / "a.model"
+    with monkeypatch.context() as patch:
+        patch.setattr(mdf, "write", full)
+        with pytest.raises(mdf.MdfError, match="the disk is full") as caught:
+            denoise_file(source, method="harmonic", keep_model=model)
+        assert caught.value.hint == f"make room; the fitted model is kept: --model {model} uses it"
+        with pytest.raises(mdf.MdfError) as caught:
+            denoise_file(source, method="harmonic")
+        assert caught.value.hint == "make room"
+    again = denoise_file(source, model=model)
+    once = denoise_file(source, method="harmonic", output=tmp_path / "once.mdf")
+    np.testing.assert_array_equal(again.result.signal, once.result.signal)
+
+
+def test_without_the_model_there_is_no_file(source, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr("mpikit.denoise_file.save_model", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        denoise_file(source, method="harmonic", keep_model=tmp_path / "a.model")
+    assert not (tmp_path / "scan.harmonic.mdf").exists()
 
 
 def test_what_is_missing_is_said_before_any_work(tmp_path):

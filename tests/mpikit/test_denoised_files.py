@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import mdf
-from mpikit.denoise import score_table
-from mpikit.denoise_file import denoise_file, emptied_lines
+from mpikit.denoise_file import denoise_file
+from mpikit.denoise_write import emptied_lines
 from mpikit.errors import InputError
 from mpikit.provenance import read_history
 from mpikit.scan_file import EMPTY_LINES, read_scan
+from mpikit.scoring import score_table
 
 FRAMES, EMPTY, PERIODS, CHANNELS, SAMPLES = 9, 6, 2, 3, 60
 LINES = SAMPLES // 2 + 1

@@ -110,8 +110,9 @@ def test_a_wrong_record_leaves_the_others(installed, good_plugin):
     assert found.failures[0].text == "record failed: a str was given where a Denoiser was expected"
 
 
-def test_auto_is_reserved(installed, good_plugin):
-    installed("greedy", good_plugin.replace('"box"', '"auto"'))
+@pytest.mark.parametrize("name", ["auto", "unchanged"])
+def test_auto_is_reserved(installed, good_plugin, name):
+    installed("greedy", good_plugin.replace('"box"', f'"{name}"'))
     found = load(entry_points(group="mpikit", name="greedy"))
     assert found.denoisers == {}
     assert ours(found) == [("greedy", "record")]

@@ -11,7 +11,9 @@ from PIL import Image
 from mpikit import figures_compare
 from mpikit.compare import Comparison, Gain, Row, TrueScore
 from mpikit.errors import InputError
-from mpikit.metrics import Interval
+from mpikit.judging import Score
+from mpikit.metrics import Interval, ReferenceFree
+from mpikit.training_log import BOUND
 
 
 def interval(mean, low, high):
@@ -58,6 +60,15 @@ def test_rows_without_figures_are_drawn_too(tmp_path):
         assert (tmp_path / f"{index}.png").stat().st_size > 0
 
 
+@pytest.mark.parametrize("bounds", [(True, False), (False, True)])
+def test_the_arrow_is_that_of_the_gain(bounds):
+    """Not of the score: its SNR may be a bound where the gain is not one."""
+    score = Score("a", ReferenceFree(0.02, 0.015, 1.0), 1)
+    axes = drawn(*(Row(str(is_bound), score=score, gain=Gain(5.0, None, is_bound)) for is_bound in bounds))
+    arrows = [line for line in axes.lines if line.get_marker() == ">"]
+    assert [float(line.get_ydata()[0]) for line in arrows] == [bounds.index(True)]
+
+
 LOG = [
     {
         "step": step,
@@ -79,6 +90,14 @@ def test_each_figure_of_a_training_has_its_panel():
     np.testing.assert_array_equal(panels[1].lines[0].get_ydata(), [25, 45])
     (only,) = figures_compare._draw_training([{"step": 1, "total": 1, "seconds": 0.5}], "net").axes
     assert only.get_ylabel() == "seconds"
+
+
+def test_lower_bounds_are_marked():
+    marked = [row | {f"SNR{BOUND}": row["step"] != 20} for row in LOG]
+    panels = figures_compare._draw_training(marked, "net").axes
+    assert [axes.get_ylabel() for axes in panels] == ["loss", "SNR"]
+    assert [len(axes.lines) for axes in panels] == [1, 2]
+    assert (panels[1].lines[1].get_marker(), list(panels[1].lines[1].get_xdata())) == ("^", [40])
 
 
 def test_a_training_is_written_as_a_small_picture(tmp_path, monkeypatch):

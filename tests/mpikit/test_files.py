@@ -42,6 +42,30 @@ def test_an_existing_file_is_kept_unless_asked(target):
     assert target.read_bytes() == b"new"
 
 
+def test_a_file_that_appears_meanwhile_is_kept(target, monkeypatch):
+    """Somebody else writes it while this one is on its way to the disk."""
+
+    def somebody(_):
+        target.write_bytes(b"theirs")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", somebody)
+        with pytest.raises(InputError, match="exists already"):
+            write_atomically(target, b"ours")
+    assert target.read_bytes() == b"theirs"
+    assert names(target.parent) == ["result.bin"]
+
+
+def test_a_file_system_without_links(target, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    write_atomically(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert names(target.parent) == ["result.bin"]
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("before", [None, b"old"])
 def test_nothing_is_left_of_a_write_that_fails(target, monkeypatch, step, before):

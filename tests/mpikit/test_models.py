@@ -1,7 +1,9 @@
 """Fitted denoisers on disk."""
 
 import json
+import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,17 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import save
 
 from mpikit.errors import InputError
-from mpikit.models import FORMAT, VERSION, Card, load_model, save_model
+from mpikit.models import (
+    FORMAT,
+    VERSION,
+    Card,
+    check_model_fits,
+    load_model,
+    noise_card,
+    save_model,
+    signal_card,
+)
+from mpikit.testing import example_scan
 
 CARD = Card(
     method="unet-gd",
@@ -208,3 +220,52 @@ def test_no_file(tmp_path):
     for path in (tmp_path / "absent.safetensors", tmp_path, Path("x" * 300)):
         with pytest.raises(InputError, match="cannot be read"):
             load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (1.0, None),
+        (1.8, None),
+        (0.6, None),
+        (
+            3.0,
+            r"noise of example is [23](\.\d)? times .* m was fitted to, so that it may take noise for signal",
+        ),
+        (0.3, r"the noise of example is 0\.3\d? times .* may take signal for noise"),
+    ],
+)
+def test_noise_of_another_level_is_warned_of(rng, factor, words):
+    """Of the channel that differs most: here the second one."""
+    scan = example_scan(frames=40, background_frames=0)
+    flat = replace(scan, signal=rng.normal(size=scan.signal.shape).astype(np.float32))
+    card = replace(CARD, signal=signal_card(flat), noise=noise_card([flat]))
+    other = flat.signal.copy()
+    other[:, :, 1] *= factor
+    found = check_model_fits(card, Path("m"), replace(flat, signal=other))
+    assert found is None if words is None else re.search(words, found)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        {},
+        {"sigma": "much"},
+        {"sigma": ["much", 1]},
+        {"sigma": [0.0, 0.0]},
+        {"sigma": [np.inf, np.inf]},
+        {"sigma": [np.nan, np.nan]},
+        {"sigma": [True, True]},
+        {"sigma": [-1.0, -1.0]},
+    ],
+)
+def test_a_card_without_noise_says_nothing(noise):
+    scan = example_scan(frames=12, background_frames=0)
+    assert check_model_fits(replace(CARD, signal=signal_card(scan), noise=noise), Path("m"), scan) is None
+
+
+def test_values_that_are_no_numbers_are_left_to_whoever_refuses_them():
+    scan = example_scan(frames=12, background_frames=0)
+    card = replace(CARD, signal=signal_card(scan), noise=noise_card([scan]))
+    broken = replace(scan, signal=np.full_like(scan.signal, np.nan))
+    assert check_model_fits(card, Path("m"), broken) is None

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 import mdf
-from mpikit import Finding, Run, Step, Warned
-from mpikit.denoise import fit_scans, score_table
+from mpikit import Finding, Run, Step, Warned, checkpoints
+from mpikit.denoise import fit_scans
 from mpikit.denoise_file import denoise_file
 from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.models import load_model
 from mpikit.plugins import registry
 from mpikit.provenance import HISTORY, append_history
 from mpikit.scan_file import read_scan, write_scan
+from mpikit.scoring import score_table
 from mpikit.signal import noise_statistics
 from mpikit.testing import example_scan
-from mpikit.train import Outputs, plan_training, train_files
+from mpikit.train import plan_training, train_files
+from mpikit.training_outputs import Outputs
 
 ABOUT = {
     **dict.fromkeys(("/study/name", "/study/description", "/experiment/name"), "test"),
@@ -297,6 +299,76 @@ def test_a_disk_that_is_full_at_the_end(sources, work, monkeypatch):
     one, other = (load_model(work / name)[1]["gain"] for name in ("m", "whole"))
     np.testing.assert_array_equal(one, other)
     assert whole.has_picture
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(sources, work, monkeypatch):
+    write_atomically = checkpoints.write_atomically
+
+    def full(path, content, **how):
+        if len(told) < 3:
+            raise InputError(f"{path.name} cannot be written: No space left on device")
+        write_atomically(path, content, **how)
+
+    told = []
+    monkeypatch.setattr("mpikit.checkpoints.write_atomically", full)
+    done = train_files(sources, work / "m", method="learner", tell=told.append)
+    assert sum("No space left" in event.text for event in told if isinstance(event, Warned)) == 1
+    whole = train_files(sources, work / "whole", method="learner")
+    assert score_table(done.scores) == score_table(whole.scores)
+
+
+def test_a_disk_that_is_full_all_along(sources, work, monkeypatch):
+    """No checkpoint and no model: the error says that nothing is left."""
+
+    def full(path, content, **how):
+        raise InputError(f"{path.name} cannot be written: No space left on device")
+
+    for place in ("checkpoints", "models", "training_log"):
+        monkeypatch.setattr(f"mpikit.{place}.write_atomically", full)
+    told = []
+    with pytest.raises(InputError, match="m cannot be written: No space left") as caught:
+        train_files(sources, work / "m", method="learner", tell=told.append)
+    assert "nothing of the training is left" in caught.value.hint
+    assert sum(isinstance(event, Warned) for event in told) == 2
+    assert names(work) == ["a.mdf", "b.mdf"]
+
+
+def test_going_on_with_another_version_is_warned_of(sources, work, monkeypatch):
+    parameters = interrupted(sources, work / "m", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("mpikit.train.version", lambda name: f"{name}-9.9")
+        told = []
+        train_files(
+            sources,
+            work / "m",
+            method="learner",
+            parameters=parameters,
+            seed=3,
+            resume=True,
+            tell=told.append,
+        )
+    said = [event.text for event in told if isinstance(event, Warned)]
+    assert [text.split(", it goes on with ")[1].split(":")[0] for text in said] == [
+        "mpikit mpikit-9.9",
+        "torch torch-9.9",
+    ]
+
+
+def test_two_trainings_of_one_model(sources, work):
+    """The second one is refused while the first one goes on, with --force too; the first one is whole."""
+    refused = []
+
+    def begin_another(event):
+        if isinstance(event, Step) and event.index == 3:
+            with pytest.raises(InputError, match="m is being trained by another process") as caught:
+                train_files(sources, work / "m", method="learner", overwrite=True)
+            refused.append(caught.value.hint)
+
+    done = train_files(sources, work / "m", method="learner", tell=begin_another)
+    assert len(refused) == 1
+    assert [row["step"] for row in rows(done.files.lines)] == list(range(1, 7))
+    assert "m.checkpoint" not in names(work)
+    assert not any(name.startswith(".") for name in names(work))
 
 
 # --- what is refused -------------------------------------------------------------------------------------

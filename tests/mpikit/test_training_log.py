@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -89,30 +90,90 @@ def test_before_the_first_row_an_old_log_is_as_it_was(files):
     assert files[1].read_text() == "step,total,seconds\n"
 
 
-def test_a_file_that_is_no_log(files):
-    files[0].write_text('{"epoch": 1}\n')
-    with pytest.raises(InputError, match="is no log of a training"):
+ROW = b'{"step": 1, "total": 9, "seconds": 0.5}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"epoch": 1}\n', "line 1 is no row"),
+        (ROW + b"\xff\xfe\n" + ROW, "line 2 is no JSON"),
+        (ROW + ROW + b"rubbish\n" + ROW, "line 3 is no JSON"),
+        (ROW + b"rubbish\n", "line 2 is no JSON"),  # with its end, so that it was not cut off
+        (ROW + b'{"step": 2, "seconds": null}\n', "line 2 is no row"),
+        (ROW + b'{"step": 2, "seconds": NaN}\n', "line 2 is no row"),
+        (b'{"step": 2}\n', "line 1 is no row"),
+        (b'{"step": true, "seconds": 1}\n', "line 1 is no row"),
+        (b"[1]\n", "line 1 is no row"),
+    ],
+)
+def test_a_file_that_is_no_log(files, content, words):
+    files[0].write_bytes(content)
+    with pytest.raises(InputError, match=f"is no log of a training: {words}") as caught:
+        TrainingLog(*files, resume=True)
+    assert caught.value.hint
+
+
+def test_a_log_that_cannot_be_read(files):
+    files[0].mkdir()
+    with pytest.raises(InputError, match=r"m\.log\.jsonl cannot be read"):
         TrainingLog(*files, resume=True)
 
 
-def add_many(log):
-    for index in range(2, 100):
-        log.add(Step(index, 100, {"loss": 1.0}))
+@pytest.mark.parametrize("cut", [b"", b'{"step": 2, "to', b"\xc3"])
+def test_a_last_line_that_was_cut_off_is_left_out(files, cut):
+    files[0].write_bytes(ROW + cut)
+    assert [row["step"] for row in TrainingLog(*files, resume=True).rows] == [1]
 
 
-def test_a_full_disk(files):
+def test_a_lower_bound_is_marked(files):
+    with TrainingLog(*files) as log:
+        log.add(Step(1, 2, {"SNR": 27.0, "loss": 0.5}, {"SNR": True}))
+        log.add(Step(2, 2, {"SNR": 25.0, "loss": 0.25}, {"SNR": False}))
+    lines, table = read(files)
+    assert [row["SNR is a lower bound"] for row in lines] == [True, False]
+    assert list(table[0]) == ["step", "total", "seconds", "SNR", "SNR is a lower bound", "loss"]
+    assert [row["SNR is a lower bound"] for row in table] == ["True", "False"]
+
+
+@contextmanager
+def full_disk(size):
     resource = pytest.importorskip("resource", reason="no limit on the size of a file")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with TrainingLog(*files) as log:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_does_not_end_the_training(files):
+    """It is warned of once; when there is room again, all rows are there."""
+    told = []
+    with TrainingLog(*files, tell=told.append) as log:
         log.add(Step(1, 100, {"loss": 1.0}))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        try:
-            with pytest.raises(InputError, match=r"m\.log\.\w+ cannot be written") as caught:
-                add_many(log)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "--resume" in caught.value.hint
-    with TrainingLog(*files, resume=True) as log:  # all whole rows are still there
-        steps = [row["step"] for row in log.rows]
-    assert steps == list(range(1, len(steps) + 1))
-    assert len(steps) > 3
+        with full_disk(1000):
+            for index in range(2, 100):
+                log.add(Step(index, 100, {"loss": 1.0}))
+        assert 3 < files[0].read_text().count("\n") < 98
+        log.add(Step(100, 100, {"loss": 1.0}))
+        assert [row["step"] for row in read(files)[0]] == list(range(1, 101))
+    (event,) = told
+    assert event.text.startswith("the log ")
+    assert "cannot be written" in event.text
+    assert [int(row["step"]) for row in read(files)[1]] == list(range(1, 101))
+
+
+def test_a_disk_that_is_full_until_the_end(files):
+    told = []
+    with TrainingLog(*files, tell=told.append) as log:
+        log.add(Step(1, 100, {"loss": 1.0}))
+        with full_disk(1000):
+            for index in range(2, 50):
+                log.add(Step(index, 100, {"loss": 1.0}))
+    assert [row["step"] for row in read(files)[0]] == list(range(1, 50))  # at the end there was room
+    with full_disk(1000), TrainingLog(*files, resume=True, tell=told.append) as log:
+        log.add(Step(50, 100, {"loss": 1.0}))
+    assert len(told) == 2
+    with TrainingLog(*files, resume=True) as log:
+        assert [row["step"] for row in log.rows] == list(range(1, 50))  # as they were

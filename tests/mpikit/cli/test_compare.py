@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+import statistics
 
+import numpy as np
 import pytest
 
 from mpikit.cli import main
+from mpikit.cli.compare import show_comparison
+from mpikit.compare import Comparison, Gain, Row, TrueScore
+from mpikit.errors import InputError
+from mpikit.judging import Score
+from mpikit.metrics import Interval, ReferenceFree
+from mpikit.plugins import registry
 from mpikit.scan_file import write_scan
 from mpikit.testing import example_scan
 
@@ -27,9 +37,14 @@ class Broken(StatelessMethod):
     def denoise(self, scan, /, *, run):
         raise ValueError("it broke")
 
+class Stopped(StatelessMethod):
+    def denoise(self, scan, /, *, run):
+        raise KeyboardInterrupt
+
 @hookimpl
 def mpikit_denoisers():
     yield Denoiser(name="broken", summary="Broken", build=lambda options: Broken())
+    yield Denoiser(name="stopped", summary="Stopped", build=lambda options: Stopped())
     yield Denoiser(name="picky", summary="Picky", build=lambda options: Broken(),
                    missing=lambda scan, options: "a second channel of gold")
 """
@@ -94,13 +109,107 @@ def test_quiet_json_is_data_alone(run, work):
     found = json.loads(out)
     assert set(found) == {
         *("file", "reference", "without_background", "no_score", "seed", "device"),
-        *("rows", "skipped", "outputs"),
+        *("rows", "skipped", "interrupted", "outputs"),
     }
     assert (found["file"], found["reference"], found["seed"], found["device"]) == ("scan.mdf", None, 3, "cpu")
     assert [row["method"] for row in found["rows"]] == ["noisy", "harmonic", "average"]
     assert found["rows"][1]["options"]["symmetry"] == "off"
     assert found["rows"][1]["gain_db"] > 4
     assert found["skipped"] == [{"method": "picky", "lacks": "a second channel of gold"}]
+
+
+def test_ctrl_c_shows_and_writes_what_is_finished(run, work):
+    methods = ["--methods", "average,stopped,harmonic"]
+    code, out, err = run("scan.mdf", *methods, "-o", "t.csv", "-o", "p.png")
+    assert code == 130
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["noisy", "average"]
+    assert err.splitlines()[-4:] == [
+        "interrupted before these were finished: stopped, harmonic",
+        "wrote t.csv",
+        "wrote p.png",
+        "error: interrupted; no file was left half written",
+    ]
+    assert [line.split(",")[0] for line in (work / "t.csv").read_text().splitlines()] == [
+        "method",
+        "noisy",
+        "average",
+    ]
+    code, out, _ = run("scan.mdf", *methods, "--json", "-q")
+    assert code == 130
+    found = json.loads(out)
+    assert [row["method"] for row in found["rows"]] == ["noisy", "average"]
+    assert found["interrupted"] == ["stopped", "harmonic"]
+    code, out, _ = run("scan.mdf", "--methods", "stopped", "-o", "u.csv")
+    assert (code, out, (work / "u.csv").exists()) == (130, "", False)
+
+
+def test_a_full_disk_comes_after_the_table(run, work, monkeypatch):
+    def full(path, *_, **__):
+        raise InputError(f"{path} cannot be written: No space left on device")
+
+    monkeypatch.setattr("mpikit.figures_compare.save_comparison", full)
+    methods = ["--methods", "average,stopped", "-o", "p.png", "-o", "t.csv"]
+    code, out, err = run("scan.mdf", *methods[:1], "average", *methods[2:])
+    assert code == 3
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["noisy", "average"]
+    assert err.splitlines()[-3:] == [
+        "wrote t.csv",
+        "error: p.png cannot be written: No space left on device",
+        " hint: make room on the disk, and compare again",
+    ]
+    code, out, _ = run("scan.mdf", *methods[:1], "average", *methods[2:], "--json", "-q", "--force")
+    assert (code, json.loads(out)["outputs"]) == (3, ["t.csv"])
+    code, out, err = run("scan.mdf", *methods, "--force")
+    assert code == 130
+    assert "average" in out
+    assert "warning: p.png cannot be written: No space left on device" in err
+    assert "wrote p.png" not in err
+    assert "wrote t.csv" in err
+
+
+def test_figures_that_are_not_known_have_no_number(capsys):
+    lost, sure = (Score("a", ReferenceFree(0.1, doubt, power), 1) for doubt, power in ((0.2, -1), (0.01, 1)))
+    doubtful = Score("b", ReferenceFree(0.1, 0.08, 1.0), 1)
+    inf = Interval(np.inf, np.nan, np.nan, 0.95, 3)
+    nothing = TrueScore(inf, Interval(np.nan, np.nan, np.nan, 0.95, 3), np.inf, np.inf, 1.0)
+    offer = registry().denoiser("harmonic")
+    rows = [
+        Row("lost", score=lost, true=nothing, offer=offer),
+        Row("doubtful", score=doubtful, gain=Gain(3.0, 4.0, False), true=nothing, offer=offer),
+    ]
+    show_comparison(Comparison("scan", Row("noisy", score=sure), tuple(rows), (), False, "", 0, "cpu"))
+    out = capsys.readouterr().out
+    assert "nan" not in out
+    assert "-inf" not in out
+    cells = [re.split(r" {2,}", line) for line in out.splitlines()[3:5]]
+    assert cells[0][1:3] == ["no signal found", "inf dB"]
+    assert cells[1][1:5] == ["> 5.9 dB", "+3.0 dB", "4.00", "inf dB"]
+
+
+def test_the_figures_of_each_signal(run, work):
+    write_scan(example_scan(frames=20, background_frames=0), work / "clean.mdf", contents=ABOUT)
+    given = ["scan.mdf", "--methods", "average,harmonic", "-o", "t.signals.csv", "-o", "t.csv"]
+    code, _, err = run(*given)
+    assert (code, names(work)) == (2, ["clean.mdf", "scan.mdf"])
+    assert "--output t.signals.csv: the figures of each signal need a clean reference" in err
+    code, out, _ = run(*given, "--reference", "clean.mdf", "--json")
+    assert code == 0
+    with (work / "t.signals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["method", "signal", "repeat", "channel", "snr_db", "gain_db", "rmse", "prd"]
+    for summary in json.loads(out)["rows"]:
+        mine = [row for row in rows if row["method"] == summary["method"]]
+        # four frames of one signal are judged, and the mean of the others once
+        assert len(mine) == 2 * (1 if summary["method"] == "average" else 4)
+        assert {row["channel"] for row in mine} == {"0", "1"}
+        true = summary["true"]
+        values = {name: [float(row[name]) for row in mine] for name in ("snr_db", "gain_db", "rmse", "prd")}
+        for name in ("snr_db", "gain_db", "rmse", "prd"):
+            assert statistics.mean(values[name]) == pytest.approx(true[name])
+        assert statistics.stdev(values["snr_db"]) == pytest.approx(true["snr_std_db"])
+        assert statistics.median(values["snr_db"]) == pytest.approx(true["snr_median_db"])
+    heads = (work / "t.csv").read_text().splitlines()[0].split(",")
+    assert {"true.rmse", "true.prd", "true.snr_std_db", "true.snr_median_db"} <= set(heads)
 
 
 def test_a_row_without_a_score_has_its_reason(run, work):
@@ -137,6 +246,9 @@ def test_true_figures_have_their_columns(run, work):
         (["scan.mdf", "--methods", "average", "-o", "t.pdf"], 2, "name a table (.csv) or a picture (.png)"),
         (["scan.mdf", "--methods", "average", "--reference", "gone.mdf"], 3, "gone.mdf"),
         (["gone.mdf", "--methods", "average"], 3, "gone.mdf"),
+        (["scan.mdf", "--methods", "average", "-o", "t.csv", "-o", "./t.csv"], 2, "t.csv is given twice"),
+        (["scan.mdf", "--methods", "unchanged"], 2, "unchanged is the noisy signal"),
+        (["scan.mdf", "--methods", "auto,average"], 2, "auto chooses among the methods"),
         ([], 2, "FILE"),
     ],
 )

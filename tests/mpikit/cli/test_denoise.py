@@ -19,7 +19,8 @@ from mpikit.cli.denoise import show_scores
 from mpikit.denoise import Denoised
 from mpikit.judging import Score
 from mpikit.metrics import ReferenceFree
-from mpikit.plugins import registry
+from mpikit.models import load_model
+from mpikit.provenance import read_history
 from mpikit.scan_file import read_scan, write_scan
 from mpikit.testing import example_scan
 
@@ -82,6 +83,25 @@ def test_the_words(run, source, tmp_path):
     assert table[4].startswith("best simple (")
 
 
+def test_what_to_cite_is_said_once(run, source, tmp_path):
+    again = tmp_path / "again.mdf"
+    again.write_bytes(source.read_bytes())
+    for files in ([source], [source, again]):
+        code, _, err = run(*files, "-m", "low-rank", "--force")
+        assert code == 0
+        said = [line for line in err.splitlines() if line.startswith("please cite")]
+        assert said == ["please cite https://doi.org/10.1214/17-AOS1601"]
+    assert "please cite" not in run(source, "-m", "low-rank", "--force", "-q")[2]
+
+
+def test_a_power_that_is_no_power_is_no_signal(capsys):
+    lost = Score("net", ReferenceFree(0.1, 0.2, -0.5), 1)
+    show_scores(result(lost))
+    out = capsys.readouterr().out
+    assert "inf" not in out
+    assert "no signal found" in out.splitlines()[3]
+
+
 def test_quiet_prints_nothing(run, source):
     assert run(source, "-m", "harmonic", "-q") == (0, "", "")
     assert names(source.parent) == ["scan.harmonic.mdf", "scan.mdf"]
@@ -91,7 +111,8 @@ def test_quiet_json_is_data_alone(run, source, tmp_path):
     code, out, err = run(source, "-m", "harmonic", "-q", "--json", "--save-model", tmp_path / "kept")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    assert set(found) == {"output", "model", "saved_model", "scores", "no_score"}
+    assert set(found) == {"output", "model", "saved_model", "auto", "scores", "no_score"}
+    assert found["auto"] is None
     assert found["output"] == str(tmp_path / "scan.harmonic.mdf")
     assert (found["model"], found["saved_model"]) == (None, str(tmp_path / "kept"))
     assert found["no_score"] is None
@@ -128,23 +149,81 @@ def test_a_seed_and_a_model_give_the_same_signal(run, source, tmp_path):
         "error: kept.model is a model of 'unet-gd', not of 'harmonic'",
         " hint: say --method unet-gd, or leave --method out",
     ]
+    code, _, err = run(source, "-m", "auto", "--model", model)
+    assert code == 2
+    assert "kept.model is a model of 'unet-gd', so that there is nothing to choose" in err
     code, _, err = run(source, "-m", "unet-gd", "--model", model, "-p", "steps=2", "--force")
     assert code == 3
     assert "leave out --param" in err
 
 
-def test_without_a_method_they_are_listed(run, source):
-    code, out, err = run(source)
-    assert (code, out) == (2, "")
-    assert err.splitlines()[0] == "error: which method? expected --method NAME"
-    assert err.splitlines()[1] == f" hint: there are {', '.join(sorted(registry().denoisers))}"
-    assert {"average", "harmonic", "unet-gd"} <= set(registry().denoisers)
+def test_without_a_method_auto_chooses(run, source, tmp_path):
+    code, out, err = run(source, "--save-model", tmp_path / "kept")
+    assert code == 0
+    output = tmp_path / "scan.auto.mdf"
+    lines = err.splitlines()
+    assert any(line.startswith("auto ") and "/" in line for line in err.splitlines())
+    chosen = next(line.split()[2].rstrip(":") for line in lines if line.startswith("auto chose "))
+    assert any(line.startswith(f"{chosen} ") and " chosen" in line for line in lines)
+    assert f"wrote {output}" in lines[-4:-1]
+    assert out.splitlines()[3].startswith(f"after ({chosen})")
+    assert load_model(tmp_path / "kept")[0].method == chosen
+    again = tmp_path / "again.mdf"
+    assert run(source, "--model", tmp_path / "kept", "-o", again, "-q") == (0, "", "")
+    np.testing.assert_array_equal(read_scan(again).signal, read_scan(output).signal)
+    assert run(source, "-m", chosen, "-o", again, "--force", "-q") == (0, "", "")
+    np.testing.assert_array_equal(read_scan(again).signal, read_scan(output).signal)
+
+
+def test_auto_in_json(run, source):
+    code, out, err = run(source, "-m", "auto", "-p", "candidates=harmonic,symmetry", "--json", "-q")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    about = found["auto"]
+    assert about["chosen_by"] == "auto"
+    assert about["judged_by"] == "repeats"
+    assert {each["method"] for each in about["candidates"]} == {"unchanged", "harmonic", "symmetry"}
+    assert found["scores"][1]["method"] == about["method"]
+    with mdf.open(found["output"]) as file:
+        [record] = read_history(file.user_value("/_mpikit/history"))
+    assert record["options"]["method"] == about["method"]
+    assert record["auto"] == about
+
+
+def test_a_dry_run_of_auto_names_the_candidates(run, source):
+    code, out, err = run(source, "--repeats", "none", "-p", "candidates=harmonic,unet-gd", "--dry-run")
+    assert (code, err) == (0, "")
+    planned = json.loads(out)
+    assert planned["method"] == "auto"
+    assert planned["output"].endswith("scan.auto.mdf")
+    assert [each["method"] for each in planned["candidates"]] == ["harmonic", "unet-gd"]
+    assert planned["candidates"][0]["lacks"] is None
+    assert planned["candidates"][1]["lacks"] == "frames or periods that repeat"
+    assert planned["candidates"][0]["options"]["symmetry"] == "fit"
+    assert names(source.parent) == ["scan.mdf"]
+
+
+def test_the_signal_as_it_is_can_be_asked_for_and_its_model_used(run, tmp_path):
+    scan = example_scan(frames=11)
+    flat = replace(scan, signal=np.broadcast_to(scan.signal[:1], scan.signal.shape).copy())
+    write_scan(flat, tmp_path / "flat.mdf", contents=ABOUT)
+    code, out, err = run(tmp_path / "flat.mdf", "--save-model", tmp_path / "kept")
+    assert (code, out) == (0, "")
+    assert "warning: flat.mdf: the repeats show no noise, so that the signal is left as it is" in err
+    assert load_model(tmp_path / "kept")[0].method == "unchanged"
+    for arguments in (["--model", tmp_path / "kept"], ["-m", "unchanged"]):
+        assert run(tmp_path / "flat.mdf", *arguments, "-q") == (0, "", "")
+        output = tmp_path / "flat.unchanged.mdf"
+        np.testing.assert_allclose(read_scan(output).signal, flat.signal, atol=1e-6)
+        output.unlink()
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["-m", "unet"], 4, "no method is called 'unet'"),
+        (["-p", "symmetry=off"], 2, "'symmetry=off' is no option of auto"),
+        (["-p", "candidates=harmonics"], 4, "no method is called 'harmonics'"),
         (["-m", "harmonic", "-p", "symetry=off"], 2, "did you mean 'symmetry'?"),
         (["-m", "harmonic", "-p", "symmetry=maybe"], 2, "option 'symmetry' is 'maybe', expected one of"),
         (["-m", "unet-gd", "-p", "steps=0"], 2, "option 'steps' is '0', expected a whole number, at least 1"),
@@ -164,6 +243,7 @@ def test_without_a_method_they_are_listed(run, source):
         (["-m", "harmonic", "--save-model", "taken.mdf"], 3, "taken.mdf exists already"),
         (["-m", "harmonic", "-o", "nowhere/out.mdf"], 3, "the folder nowhere does not exist"),
         (["-m", "harmonic", "--width", "3"], 2, "--width"),
+        (["--model", "a", "--save-model", "b"], 2, "copy the model file, or leave one of the two out"),
     ],
 )
 def test_what_goes_wrong_and_its_exit_code(run, source, monkeypatch, arguments, code, words):

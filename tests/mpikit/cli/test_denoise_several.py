@@ -65,6 +65,21 @@ def test_several_files_into_a_folder(run, work):
     assert (one == other).all()
 
 
+def test_auto_chooses_for_each_file(run, work):
+    scan = example_scan(frames=12, seed=4)
+    flat = replace(scan, signal=scan.signal - scan.signal.mean(axis=0))
+    write_scan(flat, work / "c.mdf", contents=ABOUT, user={"/_mpikit/repeats": "frames"})
+    code, out, _ = run("a.mdf", "c.mdf", "-o", "out", "--json")
+    assert code == 0
+    assert names(work / "out") == ["a.auto.mdf", "c.auto.mdf"]
+    first, second = (each["auto"]["method"] for each in json.loads(out)["files"])
+    assert (first == "unchanged", second) == (False, "unchanged")
+    code, out, _ = run("a.mdf", "b.mdf", "--dry-run")
+    assert [each["method"] for each in json.loads(out)["files"]] == ["auto", "auto"]
+    code, _, err = run("a.mdf", "b.mdf", "-p", "steps=3")
+    assert (code, err.count("'steps=3' is no option of auto")) == (2, 1)
+
+
 def test_a_folder_is_its_measurements_and_a_second_run_denoises_nothing_twice(run, work):
     assert run("-m", "average", ".", "-q") == (0, "", "")
     assert names(work) == ["a.average.mdf", "a.mdf", "b.average.mdf", "b.mdf"]
@@ -96,7 +111,7 @@ def test_some_of_several_failed(run, work):
     found = json.loads(out)
     assert (code, found["failed"]) == (6, 1)
     assert [set(each) for each in found["files"]] == [
-        {"source", "output", "scores", "no_score", "error", "hint"}
+        {"source", "output", "auto", "scores", "no_score", "error", "hint"}
     ] * 2
     assert found["files"][0]["error"] is None
     assert [score["method"] for score in found["files"][0]["scores"]][:2] == ["noisy", "average"]

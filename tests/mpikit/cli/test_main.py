@@ -215,6 +215,16 @@ def test_events_off_a_terminal(capsys):
     assert lines[-2:] == ["frames repeat", "warning: few frames"]
 
 
+def test_a_lower_bound_is_marked(capsys):
+    with console.listener("training") as tell:
+        tell(Step(1, 1, {"SNR in dB": 27.25, "loss": 0.5}, {"SNR in dB": True}))
+        tell(Step(1, 1, {"SNR in dB": 25.5, "loss": 0.5}, {"SNR in dB": False}))
+    assert capsys.readouterr().err.splitlines() == [
+        "training 1/1  SNR in dB > 27.25  loss 0.5",
+        "training 1/1  SNR in dB 25.5  loss 0.5",
+    ]
+
+
 def test_quiet_leaves_warnings_only(capsys):
     with console.listener("training", quiet=True) as tell:
         tell(Step(1, 1))

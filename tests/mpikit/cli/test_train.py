@@ -165,7 +165,7 @@ def test_ctrl_c_before_the_first_checkpoint_beside_an_older_one(run, work):
 
 
 def test_a_full_disk_in_the_middle(run, work):
-    """The first checkpoint is too large for what may be written: an error of the input, and no traceback."""
+    """No checkpoint can be written, which is warned of, and no model in the end: an error, no traceback."""
     resource = pytest.importorskip("resource", reason="no limit on the size of a file")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))
@@ -174,7 +174,8 @@ def test_a_full_disk_in_the_middle(run, work):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (code, out) == (3, "")
-    assert "error: the checkpoint m.checkpoint cannot be written" in err
+    assert err.count("warning: the checkpoint m.checkpoint cannot be written") == 1
+    assert "error: m cannot be written" in err
     assert "make room on the disk" in err
     assert "Traceback" not in err
     assert names(work) == ["a.mdf", "b.mdf"]
@@ -187,6 +188,7 @@ def test_a_full_disk_in_the_middle(run, work):
         (["a.mdf", "-m", "learner"], 2, "mpikit train --method learner scan.mdf -o learner.safetensors"),
         (["-m", "learner", "-o", "m"], 2, "FILE"),
         (["a.mdf", "-m", "lerner", "-o", "m"], 4, "no method is called 'lerner'"),
+        (["a.mdf", "-m", "auto", "-o", "m"], 2, "mpikit compare scan.mdf shows which is best"),
         (["a.mdf", "-m", "learner", "-o", "m", "-p", "steps=0"], 2, "expected a whole number, at least 1"),
         (
             ["a.mdf", "-m", "learner", "-o", "m", "--repeats", "none"],
@@ -197,6 +199,11 @@ def test_a_full_disk_in_the_middle(run, work):
         (["a.mdf", "-m", "learner", "-o", "m", "--device", "tpu"], 2, "no device is called 'tpu'"),
         (["a.mdf", "-m", "learner", "-o", "b.mdf"], 3, "b.mdf exists already"),
         (["gone.mdf", "-m", "learner", "-o", "m"], 3, "gone.mdf"),
+        (["a.mdf", "-m", "learner", "-o", ""], 2, "the output '.' names no file"),
+        (["a.mdf", "-m", "learner", "-o", "."], 2, "the output '.' names no file"),
+        (["a.mdf", "-m", "learner", "-o", "/", "--dry-run"], 2, "the output '/' names no file"),
+        (["a.mdf", "-m", "learner", "-o", ".."], 3, "the output .. is a folder"),
+        (["a.mdf", "-m", "unchanged", "-o", "m"], 2, "unchanged leaves the signal as it is"),
     ],
 )
 def test_what_goes_wrong_and_its_exit_code(run, work, arguments, code, words):
