@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-from mpikit.metrics import rmse, snr
+from mpikit.metrics import psnr, rmse, snr, ssim
 from mpikit.plugins import parse_noise
 from mpikit.reconstruct import trajectory, x_space
 from mpikit.simulate import Signals, make_phantom, preset, simulate_scan
@@ -37,22 +37,7 @@ def images(scan, signals):
     path = trajectory(
         scan.drive_field, scan.selection_field, samples=signals.shape[-1], sampling_rate=scan.sampling_rate
     )
-    return x_space(signals, path, size=(101, 101), min_speed=0.5)[0][:, 0]
-
-
-def likeness(noisy, clean):
-    """Mean SSIM and PSNR; the range is that of each clean image."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-    same = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    values = [
-        (
-            structural_similarity(right, found, data_range=np.ptp(right), **same),
-            peak_signal_noise_ratio(right, found, data_range=np.ptp(right)),
-        )
-        for right, found in zip(clean, noisy, strict=True)
-    ]
-    return np.mean(values, axis=0)
+    return x_space(signals, path, size=(101, 101), min_speed=0.5)[0]
 
 
 def levels(scanner, count=10_000, at_once=500):
@@ -87,8 +72,9 @@ def main():
                 rng=np.random.default_rng(0),
             )
             first, right = scan.signal[:, 0].astype(float), clean[:, 0].astype(float)
-            similar, peak = likeness(images(scan, first), images(scan, right))
-            found = (snr(first, right).mean(), 1e3 * rmse(first, right).mean() / scale, similar, peak)
+            seen, wanted = images(scan, first), images(scan, right)
+            likeness = (ssim(seen, wanted).mean(), psnr(seen, wanted).mean())
+            found = (snr(first, right).mean(), 1e3 * rmse(first, right).mean() / scale, *likeness)
             wanted = (paper[0], 1e3 * paper[1], *paper[2:])
             words = "".join(f"{a:9.2f}{b:9.2f}" for a, b in zip(found, wanted, strict=True))
             print(f"{' + '.join(noise):40}{words}")
