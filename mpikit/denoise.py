@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from mpikit.errors import InputError, MpikitError, NumericalError, PluginError
-from mpikit.events import Event, Warned
+from mpikit.events import Event, Warned, silent
 from mpikit.independence import warn_of_correlation
-from mpikit.judging import Score, hold_out
+from mpikit.judging import Holdout, Score, hold_out
 from mpikit.locked import warn_of_locked_lines
 from mpikit.plugins import Offer
 from mpikit.records import Denoiser, Method, Run
@@ -67,7 +67,7 @@ class Fitted:
 
 
 def fit_scans(scans: Sequence[Scan], offer: Offer[Denoiser], options: BaseModel, *, run: Run) -> Fitted:
-    """Fit a method to a part of each of some scans, and judge it by the rest.
+    """Fit a method to a part of each of some scans, and judge it by the rest; `fit_to_all` says what is kept.
 
     Parameters
     ----------
@@ -100,11 +100,56 @@ def fit_scans(scans: Sequence[Scan], offer: Offer[Denoiser], options: BaseModel,
         )
     judging = replace(run, rng=run.rng.spawn(3)[2], checkpoint=None)
     holdouts = [hold_out(scan) for scan in scans]
+    method = _fit_to_parts(holdouts, offer, options, run)
+    scores = score_fitted(scans, holdouts, offer, method, without_background=free[0], run=judging)
+    return Fitted(fit_to_all(scans, holdouts, offer, options, method, run=run), scores, free[0])
+
+
+def _fit_to_parts(
+    holdouts: Sequence[Holdout], offer: Offer[Denoiser], options: BaseModel, run: Run
+) -> Method:
+    again = _is_fitted_again(holdouts, offer.record)
     with offer.blamed():
         method = offer.record.build(options)
-        method.fit([holdout.fitting for holdout in holdouts], run=run)
-    scores = score_fitted(scans, holdouts, offer, method, without_background=free[0], run=judging)
-    return Fitted(method, scores, free[0])
+        method.fit([each.fitting for each in holdouts], run=replace(run, tell=silent) if again else run)
+    return method
+
+
+def fit_to_all(
+    scans: Sequence[Scan],
+    holdouts: Sequence[Holdout],
+    offer: Offer[Denoiser],
+    options: BaseModel,
+    method: Method,
+    *,
+    run: Run,
+) -> Method:
+    """Fit a method once more, to all there is, for the result; the scores are those of a fit to a part.
+
+    More data make a better fit, so the scores do not promise too much. A method that trains a network is
+    kept as it is: another training would take as long as the first.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+    holdouts : sequence of Holdout
+        Of each of them.
+    offer : Offer of Denoiser
+    options : pydantic.BaseModel
+    method : Method
+        Fitted to the fitting parts.
+    run : Run
+    """
+    if not _is_fitted_again(holdouts, offer.record):
+        return method
+    with offer.blamed():
+        whole = offer.record.build(options)
+        whole.fit(scans, run=replace(run, rng=run.rng.spawn(1)[0], checkpoint=None))
+    return whole
+
+
+def _is_fitted_again(holdouts: Sequence[Holdout], denoiser: Denoiser) -> bool:
+    return not denoiser.learned and any(holdout.judging is not None for holdout in holdouts)
 
 
 def denoise_scan(
@@ -118,7 +163,7 @@ def denoise_scan(
     no_score: str = "",
     cleared_first: bool = False,
 ) -> Denoised:
-    """Fit a method to a part of a scan, judge it by the rest, and denoise all of it.
+    """Fit a method to a part of a scan, judge it by the rest, and denoise all of it (see `fit_to_all`).
 
     Parameters
     ----------
@@ -155,18 +200,18 @@ def denoise_scan(
         scan, no_score = subtract_background(scan), no_score or CLEARED_FIRST
     # spawned, so that what is drawn for the output does not depend on whether the method is fitted here
     foreground, empty, judging = runs_apart(run)
-    holdout = hold_out(scan)
-    with offer.blamed():
-        method = offer.record.build(options)
-        if state is None:
-            method.fit([holdout.fitting], run=run)
-        else:
-            _restore(method, offer.record.name, state, model)
-        with _blaming(model if state is not None else ""):
-            signal, background = apply_method(method, scan, foreground, empty)
+    # nothing is kept back for judges that would not be heard
+    holdout = Holdout(scan, None, None, shared=False) if no_score else hold_out(scan)
+    if state is None:
+        judged = _fit_to_parts([holdout], offer, options, run)
+        method = fit_to_all([scan], [holdout], offer, options, judged, run=run)
+    else:
+        judged = method = _restored(offer, options, state, model)
+    with offer.blamed(), _blaming(model if state is not None else ""):
+        signal, background = apply_method(method, scan, foreground, empty)
     scores = Scores(None, None, no_score=no_score)
     if not no_score:
-        scores = score_fitted([scan], [holdout], offer, method, without_background=free, run=judging)
+        scores = score_fitted([scan], [holdout], offer, judged, without_background=free, run=judging)
     return Denoised(
         signal, background, scores.before, scores.after, scores.simple, free, method, scores.no_score
     )
@@ -200,16 +245,19 @@ def apply_method(
     return signal, denoised(method, frames, empty) if len(scan.background) else scan.background
 
 
-def _restore(method: Method, name: str, state: Mapping[str, Any], model: str) -> None:
-    try:
-        method.restore(state)
-    except MpikitError:
-        raise
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{model} holds no state of {name} with these options: {error}",
-            hint="the file is damaged, or of another version of the method: fit it again",
-        ) from error
+def _restored(offer: Offer[Denoiser], options: BaseModel, state: Mapping[str, Any], model: str) -> Method:
+    with offer.blamed():
+        method = offer.record.build(options)
+        try:
+            method.restore(state)
+        except MpikitError:
+            raise
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{model} holds no state of {offer.record.name} with these options: {error}",
+                hint="the file is damaged, or of another version of the method: fit it again",
+            ) from error
+    return method
 
 
 @contextmanager

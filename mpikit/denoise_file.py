@@ -24,7 +24,7 @@ from mpikit.device import choose_device
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
 from mpikit.files import check_output
-from mpikit.models import Card, check_model_fits, fitted_card, load_model, save_model, seen_otherwise
+from mpikit.models import Card, check_model_fits, fitted_card, has_seen, load_model, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer
 from mpikit.provenance import run_record
@@ -298,7 +298,9 @@ def _prepare(
         warnings += [odd] if odd else []
     if wanted is not None:
         refuse_if_missing(scan, wanted.offer, wanted.options)
-    no_score = seen_otherwise(card, source, scan) if card is not None else ""
+    no_score = ""
+    if card is not None and wanted is not None:
+        no_score = has_seen(card, source, scan, learned=wanted.offer.record.learned)
     return _Job(source, output, inputs, wanted, candidates, scan, tuple(warnings), no_score)
 
 

@@ -171,10 +171,11 @@ def _other_noise(card: Card, model: Path, scan: Scan) -> str | None:
     )
 
 
-def seen_otherwise(card: Card, source: Path, scan: Scan) -> str:
-    """Say why a model cannot be judged by a file that it was fitted to with other repeats, or nothing.
+def has_seen(card: Card, source: Path, scan: Scan, *, learned: bool) -> str:
+    """Say why a model cannot be judged by a file that it was fitted to, or nothing.
 
-    What is held out to judge by depends on the repeats: with others the model has learnt from it.
+    A learned method was fitted to a part alone, and the same part is held out again. What is held out depends
+    on the repeats: with others the model has learnt from it. Other methods were fitted to all of the file.
 
     Parameters
     ----------
@@ -183,6 +184,8 @@ def seen_otherwise(card: Card, source: Path, scan: Scan) -> str:
         The file.
     scan : Scan
         Read from it.
+    learned : bool
+        Of the record of the method.
     """
     inputs, options = card.history.get("inputs"), card.history.get("options")
     if not isinstance(inputs, dict) or not isinstance(options, dict):
@@ -191,6 +194,8 @@ def seen_otherwise(card: Card, source: Path, scan: Scan) -> str:
     found = sha256(source)
     if found not in hashes:
         return ""
+    if not learned:
+        return "the model was fitted to all of this file, so that nothing is left to judge by"
     each = said if isinstance(said, list) else [said]
     place = hashes.index(found)
     before = each[place] if place < len(each) else None

@@ -120,7 +120,9 @@ class Denoiser:
     homogeneous : bool
         Promises f(a y) = a f(y) for a > 0.
     learned : bool
-        Fits a model with many parameters; it is then shown beside the best method that does not.
+        Fits a model with many parameters, which takes long: it is shown beside the best method that does not,
+        and what was fitted without the part that judges it is used as it is. Other methods are fitted once
+        more, to all there is.
     removes_background : bool or callable
         The output is free of the empty-scanner signal; a callable takes (scan, options).
     cite : tuple of str

@@ -45,7 +45,7 @@ class Choice:
     offer : Offer of Denoiser
     options : pydantic.BaseModel
     method : Method or None
-        Fitted; None when it is to be fitted to the scan itself.
+        Fitted: one that trained a network, or needs no fit; None when it is to be fitted to all of the scan.
     cleared_first : bool
         It is given the scan without its background, which it would not subtract itself.
     judged_by : str
@@ -135,6 +135,8 @@ def choose(
     choice = replace(_chosen(scan, comparison, rows), judged_by=judged_by)
     if judged_by != "repeats":  # it was fitted to the noisier view, and so are the figures
         choice = replace(choice, method=None, scores=Scores(None, None, no_score=no_score))
+    elif not choice.offer.record.learned:  # as `mpikit.denoise.fit_to_all`
+        choice = replace(choice, method=None)
     audience.tell_of(choice, comparison.noisy.score)
     return choice
 
@@ -221,7 +223,7 @@ def denoise_chosen(scan: Scan, choice: Choice, *, run: Run) -> Denoised:
         method = choice.method
         if method is None:
             method = record.build(choice.options)
-            method.fit([hold_out(scan).fitting], run=run)
+            method.fit([scan], run=run)
         signal, background = apply_method(method, scan, foreground, empty)
     scores = choice.scores
     return Denoised(

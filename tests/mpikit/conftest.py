@@ -81,7 +81,7 @@ def missing(scan, options):
 def mpikit_denoisers():
     yield Denoiser(
         name="learner", summary="One gain for each channel", build=Learner, options=LearnerOptions,
-        missing=missing, homogeneous=True, cite=("10.1000/learner",),
+        missing=missing, homogeneous=True, learned=True, cite=("10.1000/learner",),
     )
 """
 

@@ -68,6 +68,36 @@ def test_the_history_is_strict_json_even_without_noise(tmp_path):
     np.testing.assert_allclose(read_scan(done.path).signal, free.signal, atol=1e-6)
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_result_is_fitted_to_all_and_the_scores_to_a_part(learned):
+    """A gain that tells how many frames a fit has seen; a network is not trained twice."""
+
+    class Counting(StatelessMethod):
+        def fit(self, scans, /, *, run):
+            self.frames = len(scans[0].signal)
+            run.tell(Finding("frames", self.frames, "seen"))
+
+        def denoise(self, scan, /, *, run):  # noqa: ARG002
+            return scan.signal * np.float32(self.frames)
+
+    told = []
+    scan = example_scan(frames=FRAMES, periods=PERIODS, repeats="frames", background_frames=0)
+    record = Denoiser(name="counting", summary="Counts", build=lambda _: Counting(), learned=learned)
+    run = Run(rng=np.random.default_rng(0), tell=told.append)
+    done = denoise_scan(scan, Offer(record, "test", "stranger"), NoOptions(), run=run)
+    part = FRAMES - 2  # a fifth of the repeats judges
+    fits = [part] if learned else [FRAMES]
+    assert [each.value for each in told if getattr(each, "name", "") == "frames"] == fits
+    np.testing.assert_allclose(done.signal, scan.signal * fits[-1], rtol=1e-6)
+    # what is scored is the fit to a part: (part - 1)² of the signal, and part² of the noise
+    expected = (part - 1) ** 2 * done.after.figures.power + part**2 * done.before.figures.error
+    assert done.after.figures.error == pytest.approx(expected, rel=0.05)
+    judged_alone = denoise_scan(
+        scan, Offer(record, "test", "stranger"), NoOptions(), run=run, no_score="seen"
+    )
+    np.testing.assert_allclose(judged_alone.signal, scan.signal * FRAMES, rtol=1e-6)
+
+
 def test_the_scores(source):
     """The method, the noisy data and the simple methods, judged by repeats that were held out."""
     told = []
@@ -189,7 +219,11 @@ def test_a_model_gives_the_same_again(source, tmp_path, method, parameters):
         [record] = read_history(file.user_value("/_mpikit/history"))
     assert record["inputs"]["kept.model"] == before
     assert record["options"] | {"repeats": "both"} == record["options"]
-    assert again.result.after.figures.snr_db == pytest.approx(first.result.after.figures.snr_db)
+    if registry().denoiser(method).record.learned:
+        assert again.result.after.figures.snr_db == pytest.approx(first.result.after.figures.snr_db)
+    else:
+        assert again.result.after is None
+        assert again.result.no_score.startswith("the model was fitted to all of this file")
 
 
 def test_models_that_do_not_fit(source, tmp_path):
