@@ -10,7 +10,7 @@ release = version = installed_version("mpikit")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "sphinx_gallery.gen_gallery"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "plugins/example", "plugins/learned", "tutorials"]
+exclude_patterns = ["_build", "plugins/example", "plugins/learned", "tutorials", "results/**/*.table.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 autodoc_member_order = "bysource"

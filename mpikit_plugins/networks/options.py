@@ -26,7 +26,7 @@ PAPER_NETWORK: dict[str, Any] = {
 class NetworkOptions(Options):
     """Options of the U-Net; `mpikit_plugins.networks.unet.new_unet` makes one from them.
 
-    One default is another one than that of Peng et al., by what ``tests/benchmarks/peng_denoise.py`` gives
+    One default is another one than that of Peng et al., by what the data of ``mpikit reproduce`` give
     for unet-gd after 400 steps, 1000 signals with 5 and 15 dB of white noise, one thread of a CPU, one seed:
     24 feature maps give 36.3 and 42.9 dB, 48 maps 34.0 and 41.2 dB at 1.7 times the time for a step. With
     ``residual`` and 24 maps it is 37.4 and 41.9 dB, no clear difference; but with interference that goes with

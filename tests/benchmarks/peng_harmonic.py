@@ -7,8 +7,7 @@ paper sigma is tied to the rms of each signal, so that lines without signal tell
 one sigma for all), and our preset scales each draw of the interference to its expected power, so that the
 strongest line and its even part together tell it too ("drawn": no such scaling). The figure is the mean SNR
 over the test signals, each denoised from a single period; training and test digits are different pictures.
-The
-oracle is linear and knows the covariance of the clean signals.
+The oracle is linear and knows the covariance of the clean signals.
 """
 
 from __future__ import annotations
@@ -18,13 +17,18 @@ import time
 
 import numpy as np
 import torch
-from peng_denoise import ROWS, oracle, scans
 
 from mpikit import Run
+from mpikit.experiments import oracle_linear
+from mpikit.experiments.peng_data import make_data
+from mpikit.experiments.published_peng import TABLE_II
 from mpikit.metrics import snr
 from mpikit.plugins import registry
 
-NO_PAPER = (np.nan,) * 4
+ROWS = {
+    name: (each.noise, each.lines["unet-gd"].snr)
+    for name, each in zip(("15", "10", "5", "15/15", "15/5"), TABLE_II, strict=True)
+}
 ABSOLUTE = {f"{level} absolute": (f"gaussian:snr_db={level},level=channel",) for level in (15, 10, 5)}
 DRAWN = {
     f"15/{level} absolute, drawn": (
@@ -48,9 +52,9 @@ METHODS = {
 
 def main():
     for name, noise in {**ABSOLUTE, **DRAWN}.items():
-        ROWS[name] = ("peng2023", noise, NO_PAPER)
+        ROWS[name] = (noise, np.nan)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="+", default=[row for row in ROWS if row != "openmpi"])
+    parser.add_argument("--rows", nargs="+", default=list(ROWS))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--training", type=int, default=4000)
     parser.add_argument("--test", type=int, default=300)
@@ -58,20 +62,22 @@ def main():
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     for row in given.rows:
-        (training, clean), (test, right) = scans(row, (given.training, given.test))
-        first = right[:, 0, 0]
-        print(f"{row}: SNR / dB, seconds to fit (paper's own method {ROWS[row][2][3]:.2f} dB)")
-        print(f"  {'noisy':16}{snr(test.signal[:, 0, 0], first).mean():8.2f}")
-        print(f"  {'oracle linear':16}{snr(oracle(training, clean, test.signal), first).mean():8.2f}")
+        noise, paper = ROWS[row]
+        data = make_data("peng2023", noise, training=given.training, test=given.test)
+        first, single = data.test_clean[:, 0], data.single
+        print(f"{row}: SNR / dB, seconds to fit (paper's own method {paper:.2f} dB)")
+        print(f"  {'noisy':16}{snr(single.signal[:, 0, 0], first).mean():8.2f}")
+        limit = oracle_linear(data.training, data.training_clean, single.signal[:, 0])
+        print(f"  {'oracle linear':16}{snr(limit[:, 0], first).mean():8.2f}")
         for name in given.methods:
             method, options = METHODS[name]
             record = registry().denoiser(method).record
             built = record.build(record.options(**options))
             run = Run(rng=np.random.default_rng(0))
             start = time.perf_counter()
-            built.fit([training], run=run)
+            built.fit([data.training], run=run)
             seconds = time.perf_counter() - start
-            found = snr(built.denoise(test, run=run)[:, 0, 0], first)
+            found = snr(built.denoise(single, run=run)[:, 0, 0], first)
             half = 1.96 * found.std(ddof=1) / np.sqrt(len(found))
             print(f"  {name:16}{found.mean():8.2f} +- {half:.2f}{seconds:8.1f}", flush=True)
 

@@ -1,0 +1,150 @@
+"""The pages of results in the documentation, made from the outputs of runs: no number is typed by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpikit.errors import InputError
+from mpikit.experiments.changes import RESULTS
+from mpikit.experiments.tables import displayed_csv, displayed_markdown
+from mpikit.files import write_atomically
+
+LARGEST = 150_000  # bytes of a picture
+NARROWEST = 300  # pixels: a picture is not made smaller than that
+INDEX = """\
+# Results
+
+<!-- Made by docs/results/make_results.py from the outputs of mpikit reproduce; do not edit. -->
+
+The tables and figures of both papers, each beside what mpikit finds. All numbers on these pages are read from
+the files that `mpikit reproduce` wrote.
+
+{found}
+To make a page again, run its command, and give all outputs to the script that writes this folder:
+
+```sh
+mpikit reproduce all --scale quick --output results
+python docs/results/make_results.py results
+```
+
+`--resume` goes on after an interruption; `--compare FOLDER` says what has changed since another run.
+"""
+NONE_YET = "No results are kept in this version.\n"
+
+
+def write_results_page(outputs: Sequence[Path], pages: Path) -> list[Path]:
+    """Write tables, figures and pages of some runs into a folder of the documentation.
+
+    Each experiment has a folder with its tables as CSV and Markdown, its figures under 150 kB and a page that
+    reads the CSV. What an earlier call wrote for these experiments is replaced: give all runs of an
+    experiment, of any scale, in one call.
+
+    Parameters
+    ----------
+    outputs : sequence of Path
+        Each the ``--output`` of a run.
+    pages : Path
+        ``docs/results``.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    InputError
+        When an output has no results, or a file cannot be written.
+    """
+    runs = [(folder, _read(folder)) for folder in outputs]
+    names = list(dict.fromkeys(each["name"] for _, run in runs for each in run["experiments"]))
+    written = []
+    for name in names:
+        written += _write_experiment(name, runs, pages / name)
+    present = sorted(path.parent.name for path in pages.glob("*/index.md"))
+    found = NONE_YET
+    if present:
+        listed = "\n".join(f"{name}/index" for name in present)
+        found = f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+    write_atomically(pages / "index.md", INDEX.format(found=found).encode(), overwrite=True)
+    return [*written, pages / "index.md"]
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / RESULTS
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} holds no results", hint="give the --output of mpikit reproduce") from error
+    return found
+
+
+def _write_experiment(name: str, runs: Sequence[tuple[Path, Mapping[str, Any]]], place: Path) -> list[Path]:
+    place.mkdir(parents=True, exist_ok=True)
+    for old in place.iterdir():
+        old.unlink()
+    parts: list[str] = []
+    files: dict[str, bytes] = {}
+    for folder, run in runs:
+        for experiment in run["experiments"]:
+            if experiment["name"] == name:
+                if not parts:
+                    parts.append(
+                        f"# {experiment['source']}: {experiment['title']}\n\n{experiment['paper']}.\n"
+                    )
+                parts.append(_section(experiment, run["run"], folder, files))
+    files["index.md"] = "\n".join(parts).encode()
+    for file, content in files.items():
+        write_atomically(place / file, content, overwrite=True)
+    return [place / file for file in files]
+
+
+def _section(
+    experiment: Mapping[str, Any], facts: Mapping[str, Any], folder: Path, files: dict[str, bytes]
+) -> str:
+    """Return what a page says of one run, and add the files that it reads."""
+    scale = facts["scale"]
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    host = facts["host"]
+    machine = f"{host['system']} {host['machine']}, {host['gpu'] or 'CPU'}, {host['cores']} cores"
+    command = facts["command"].replace(" ".join(facts["experiments"]), experiment["name"])
+    parts = [
+        f"## Scale {scale}, {facts['device']}\n",
+        f"```sh\n{command}\n```\n",
+        f"{facts['at'][:10]}; {versions}; {machine}. ± is half of the 95 % interval of the mean.\n",
+    ]
+    for table in experiment["tables"]:
+        if not table["rows"]:
+            continue
+        stem = f"{table['name']}.{scale}.{facts['device']}"
+        files[f"{stem}.csv"] = displayed_csv(table)
+        files[f"{stem}.table.md"] = displayed_markdown(table).encode()
+        parts.append(
+            f"```{{csv-table}} {table['title']}\n:file: {stem}.csv\n:header-rows: 1\n:class: results\n```\n"
+        )
+    parts += [f"- {remark}" for remark in experiment["remarks"]]
+    for drawing in experiment["drawings"]:
+        source = folder / f"{drawing['name']}.png"
+        if source.exists():
+            file = f"{drawing['name']}.{scale}.{facts['device']}.png"
+            files[file] = _small(source)
+            parts.append(f"\n![{drawing['caption']}]({file})\n\n{drawing['caption']}")
+    return "\n".join(parts) + "\n"
+
+
+def _small(path: Path) -> bytes:
+    """Return a picture in 64 colours, and narrower until it is small enough."""
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    while True:
+        buffer = io.BytesIO()
+        picture.quantize(64).save(buffer, format="png", optimize=True)
+        if buffer.tell() < LARGEST or picture.width <= NARROWEST:
+            return buffer.getvalue()
+        picture = picture.resize((round(0.85 * picture.width), round(0.85 * picture.height)))
