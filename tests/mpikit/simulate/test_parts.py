@@ -98,7 +98,7 @@ def test_the_reference_is_averaged(whole):
     # at the same places, so that they differ by the noise alone; the last concentration drowns the background
     one, five = read_scan(folder / "test.mdf"), read_scan(folder / "reference.mdf")
     sigma = np.std(one.signal[:, 0] - one.signal[:, 1], dtype=float) / np.sqrt(2)
-    assert sigma == pytest.approx(6.3e-6, rel=0.02)
+    assert sigma == pytest.approx(1e-6, rel=0.02)
     difference = (five.signal[:, 0] - one.signal.mean(axis=1)).astype(float)
     assert np.std(difference) == pytest.approx(sigma * np.sqrt(1 / 5 + 1 / 2), rel=0.05)
 
