@@ -166,7 +166,9 @@ def lacks_judges(scan: Scan, *, without_background: bool) -> str | None:
     """
     if hold_out(scan).judging is None:
         return "too few repeats to hold any back as judges"
-    subtracts = without_background and not scan.corrections.background and len(scan.background) > 0
+    subtracts = without_background and not scan.corrections.background
+    if subtracts and not len(scan.background):
+        return "the result is free of background, and without background frames the judges are not"
     if subtracts and scan.repeats != "periods" and min(map(len, background_blocks(scan))) < 2:
         return (
             "a block of background frames has one frame alone, so that input and judge would lose the same "

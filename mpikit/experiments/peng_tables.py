@@ -90,6 +90,8 @@ def trials(plan: Plan, noise: NoiseType, *, as_printed: bool) -> list[Trial]:
     if as_printed:
         found += [paper_trial(plan, noise, method) for method in LEARNED]
     found += [our_trial(plan, method) for method in LEARNED]
+    # the noise of these signals goes with the size of each, and r2r takes it for one unless it is told
+    found += [our_trial(plan, "r2r", "r2r (mpikit, level=period)", "level=period")]
     found += [Trial(method=method, label=method, kind="simple") for method in SIMPLE]
     found += [Trial(method=POOLED, label="average of both periods", kind="pooled")]
     found += [Trial(method=method, label=method, kind="ours") for method in OURS]

@@ -98,6 +98,25 @@ def test_the_result_is_fitted_to_all_and_the_scores_to_a_part(learned):
     np.testing.assert_allclose(judged_alone.signal, scan.signal * FRAMES, rtol=1e-6)
 
 
+def test_no_score_beside_judges_that_keep_their_background():
+    """A model removes a background that the scan cannot be freed from: it would be taken for wrong."""
+    scan = example_scan(frames=FRAMES, periods=PERIODS, repeats="frames", background_frames=0)
+    record = Denoiser(name="frees", summary="Frees", build=lambda _: Unchanged(), removes_background=True)
+    run = Run(rng=np.random.default_rng(0))
+    done = denoise_scan(scan, Offer(record, "test", "stranger"), NoOptions(), run=run)
+    assert done.after is None
+    assert "without background frames the judges are not" in done.no_score
+    corrected = replace(scan, corrections=replace(scan.corrections, background=True))
+    assert denoise_scan(corrected, Offer(record, "test", "stranger"), NoOptions(), run=run).after is not None
+
+
+class Unchanged(StatelessMethod):
+    """Does nothing."""
+
+    def denoise(self, scan, /, *, run):  # noqa: ARG002
+        return scan.signal
+
+
 def test_the_scores(source):
     """The method, the noisy data and the simple methods, judged by repeats that were held out."""
     told = []
