@@ -19,6 +19,7 @@ Denoise = Callable[[Signals], Signals]
 AMPLITUDES, TEMPLATES, BLANKS = 8, 8, 16  # of the measurement of linearity
 ABOVE = 3.0  # times the largest trained amplitude up to which linearity is measured
 OUTSIDE = 1.2  # an amplitude is known hardly better
+SURE = 2.0  # times the floor, four standard deviations of the noise power: a weaker signal may be chance
 ONE = 3.0  # ratio of the largest to the smallest amplitude below which there is hardly more than one
 
 
@@ -34,7 +35,8 @@ class Response:
         From the smallest trained amplitude to three times the largest.
     gains : shape (8,)
         Mean growth of the output with a signal of this amplitude, projected on that signal, over its
-        amplitude: one where nothing is lost.
+        amplitude: one where nothing is lost. Of signals of the training; others, between places say, may
+        lose more.
     trained : shape (2,)
         Smallest and largest amplitude of a clean signal of the training.
     """
@@ -90,7 +92,7 @@ class Response:
     def outside(self, amplitudes: Floats, floor: float, name: str) -> Warned | None:
         """Warn when amplitudes (B,) of a scan are outside of what was trained; ``floor`` is the least one."""
         low, high = self.trained
-        known = amplitudes[amplitudes > floor]
+        known = amplitudes[amplitudes > SURE * floor]
         if known.max(initial=0) > OUTSIDE * high:
             found, than, side = known.max(), f"to {high:.2g}", "above"
         elif known.min(initial=np.inf) < low / OUTSIDE:

@@ -10,7 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from mpikit import Finding, Step, Warned
+from mpikit.denoise import denoise_scan
 from mpikit.errors import InputError, NumericalError
+from mpikit.plugins import registry
 from mpikit.testing import check_denoiser, example_scan
 from mpikit_plugins.wgan import mpikit_denoisers
 from mpikit_plugins.wgan.options import PenaltyOptions, SpectralOptions
@@ -148,6 +150,18 @@ def test_several_scans_train_together_and_share_an_empty_measurement(make, run, 
     assert np.isfinite(method.denoise(bare, run=run())).all()
 
 
+@pytest.mark.parametrize("background", ["learn", "subtract", "keep"])
+def test_a_model_is_applied_to_a_scan_without_background_frames(make, run, many_amplitudes, background):
+    offer = registry().denoiser("wgan-sn")
+    method = make(background=background)
+    method.fit([many_amplitudes(background=5.0)], run=run())
+    bare = many_amplitudes(background=5.0, empty=0)
+    done = denoise_scan(bare, offer, method.options, run=run(), state=method.state())
+    np.testing.assert_array_equal(done.signal, method.denoise(bare, run=run()))
+    assert done.background.shape[0] == 0
+    assert done.without_background == (background == "learn")
+
+
 def test_a_restored_model_tells_what_was_measured(make, run, many_amplitudes):
     scan, method = many_amplitudes(), make()
     method.fit([scan], run=run())
@@ -254,7 +268,7 @@ def test_the_presets():
         assert options(preset="paper", batch=5).batch == 5
         assert not options().bias
         assert all(field.description for field in options.model_fields.values())
-    assert SpectralOptions().critic_learning_rate == 4 * SpectralOptions().learning_rate
+    assert SpectralOptions().critic_learning_rate == 2 * SpectralOptions().learning_rate
     assert PenaltyOptions().penalty == 10
 
 
