@@ -46,6 +46,9 @@ class UNet(nn.Module):
         How the decoder becomes three times finer: by repeating samples, or by drawing lines between them.
     conditions : int
         Further input channels behind the others, that say something of the signal.
+    blocks : {"random", "zero"}
+        What the second convolution of a residual block starts with: as all others (He et al., ICCV 2015), or
+        nothing, so that the output starts no larger than the input.
     """
 
     def __init__(  # noqa: PLR0913 - as many as the paper leaves choices
@@ -62,6 +65,7 @@ class UNet(nn.Module):
         odd: bool = False,
         up: Literal["nearest", "linear"] = "nearest",
         conditions: int = 0,
+        blocks: Literal["random", "zero"] = "random",
     ) -> None:
         super().__init__()
 
@@ -79,16 +83,18 @@ class UNet(nn.Module):
         self.decoders = nn.ModuleList()
         for _ in range(LEVELS):
             down = conv(features, features, down_kernel, FACTOR)
-            blocks = [
+            three = [
                 ResBlock(conv(features, features), conv(features, features), activation()) for _ in range(3)
             ]
-            self.encoders.append(nn.Sequential(down, *activation(), *blocks))
+            self.encoders.append(nn.Sequential(down, *activation(), *three))
             twice = nn.Sequential(conv(2 * features, features), conv(features, features), nn.PReLU(features))
             self.decoders.append(twice)
         self.up = Linear() if up == "linear" else nn.Upsample(scale_factor=FACTOR, mode="nearest")
         self.last_up = nn.Upsample(scale_factor=stem_stride, mode="nearest")
         self.head = conv(features, channels)
         self.apply(_initialise)
+        if blocks == "zero":
+            self.apply(_silence)
         if residual:
             self.gain = nn.Parameter(torch.full((channels, 1), 1 / QUICKER))
             nn.init.zeros_(self.head.weight)
@@ -151,6 +157,12 @@ def _initialise(module: Any) -> None:
             nn.init.zeros_(module.bias)
 
 
+def _silence(module: nn.Module) -> None:
+    if isinstance(module, ResBlock):
+        for last in module.body[-1].parameters():
+            nn.init.zeros_(last)
+
+
 def lengths(kernel: int, stem_stride: int) -> tuple[int, int]:
     """Lengths of a period that the network takes without padding: multiples of the first, from the second.
 
@@ -185,6 +197,7 @@ def new_unet(channels: int, options: NetworkOptions, *, coarse: bool, conditions
         odd=options.odd,
         up=options.up,
         conditions=conditions,
+        blocks=options.blocks,
     )
 
 

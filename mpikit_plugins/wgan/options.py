@@ -11,7 +11,7 @@ from mpikit_plugins.networks.options import LearnedUNetOptions
 from mpikit_plugins.training.options import Presets, chosen
 
 SHORT = 512  # samples of a period up to which the autoencoder is the generator by itself
-UNET_ALONE = ("stem_stride", "down_kernel", "dropout", "odd", "up")
+UNET_ALONE = ("stem_stride", "down_kernel", "dropout", "odd", "up", "blocks")
 
 # Dahms et al. state the two critics, spectral normalisation, single periods and no background correction.
 # The rest is that of the code of Dittmer et al., on whose design theirs is based.

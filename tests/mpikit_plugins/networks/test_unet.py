@@ -57,6 +57,23 @@ def test_shifting_by_one_sample_of_the_coarsest_level_commutes(kernel, down_kern
     assert (other - output).abs().max() > 1e-3  # shifts by less change what the coarse levels see
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_residual_blocks_that_start_with_nothing(bias):
+    """Each is the identity at first, and learns: the gradient of what is zero is not."""
+    nets = [network(features=8, blocks=blocks, bias=bias) for blocks in ("random", "zero")]
+    signal, features = noise(5, 2, 300), noise(2, 8, 60)
+    sizes = []
+    for net in nets:
+        found = [block for block in net.modules() if type(block).__name__ == "ResBlock"]
+        assert len(found) == 12
+        is_identity = [torch.equal(block(features), features) for block in found]
+        assert is_identity == [net is nets[1]] * 12
+        sizes.append(net(signal).std().item())
+    assert sizes[0] > 5 * sizes[1]
+    nets[1](signal).square().mean().backward()
+    assert all(block.body[-1].weight.grad.abs().max() > 0 for block in found)
+
+
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("stem_stride", [1, 3])
 def test_without_bias_it_is_homogeneous(residual, stem_stride):
