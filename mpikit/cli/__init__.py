@@ -16,8 +16,10 @@ from mpikit.cli.denoise import denoise
 from mpikit.cli.doctor import doctor
 from mpikit.cli.info import info
 from mpikit.cli.noise import noise
+from mpikit.cli.plot import plot
 from mpikit.cli.plugins import plugins_app
 from mpikit.cli.reconstruct import reconstruct
+from mpikit.cli.report import report
 from mpikit.cli.reproduce import reproduce
 from mpikit.cli.simulate import simulate
 from mpikit.cli.train import train
@@ -90,7 +92,9 @@ app.command("denoise")(denoise)
 app.command("doctor")(doctor)
 app.command("info")(info)
 app.command("noise")(noise)
+app.command("plot")(plot)
 app.command("reconstruct")(reconstruct)
+app.command("report")(report)
 app.command("reproduce")(reproduce)
 app.add_typer(plugins_app, name="plugins")
 app.command("simulate")(simulate)

@@ -1,0 +1,146 @@
+"""What kind of file each one is, and which one shows the state before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import mdf
+from mpikit.errors import InputError, UsageError
+from mpikit.provenance import HISTORY, read_history
+from mpikit.report.sources import Hashes, imaged_before, measured_before
+
+LOG, MODEL = ".jsonl", ".safetensors"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file of a report.
+
+    Parameters
+    ----------
+    path : Path
+    kinds : tuple of str
+        Of ``"measurement"``, ``"calibration"``, ``"reconstruction"``, ``"training"``, ``"model"``; empty for
+        an MDF file without data.
+    history : sequence of mapping
+    before : mapping of str to Path
+        For the kinds measurement and reconstruction, the file that shows the state before.
+    """
+
+    path: Path
+    kinds: tuple[str, ...]
+    history: Sequence[Mapping[str, Any]] = ()
+    before: Mapping[str, Path] = field(default_factory=dict)
+
+
+def gather(files: Sequence[Path], before: Sequence[Path] = ()) -> list[Item]:
+    """Look at all files, and find the state before each.
+
+    A measurement that was denoised is shown beside its source, which is known by its hash: among the files,
+    or in the folder of the denoised one. Images of a denoised measurement are shown beside those of its
+    source. Of two reconstructions that have no such relation the second one is shown beside the first.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    before : sequence of Path
+        Files that show the state before of all others of their kind; at most one of each kind.
+
+    Raises
+    ------
+    UsageError
+        When a file is named twice, or there is nothing to show a ``before`` beside.
+    InputError, mdf.MdfError
+        When a file is missing or damaged.
+    """
+    if not files:
+        raise UsageError("no file is named", hint="mpikit report scan.mdf -o report.html")
+    items = [look_at(path) for path in files]
+    twice = [path for path in files if sum(path.resolve() == other.resolve() for other in files) > 1]
+    if twice:
+        raise UsageError(f"the file {twice[0]} is named twice", hint="leave one out")
+    named = _named(before, items)
+    hashes = Hashes()
+    return [_with_before(item, items, named, hashes) for item in items]
+
+
+def look_at(path: Path) -> Item:
+    """Say what kind of file this is.
+
+    Raises
+    ------
+    InputError, mdf.MdfError
+        When it is missing, or none that a report can show.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (LOG, MODEL):
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file")
+        return Item(path, ("training",) if suffix == LOG else ("model",))
+    with mdf.open(path) as file:
+        kinds = {
+            "calibration": file.is_calibration,
+            "measurement": file.measurement is not None and not file.is_calibration,
+            "reconstruction": file.reconstruction is not None,
+        }
+        told = file.user_value(HISTORY)
+    history = read_history(told if isinstance(told, str) else None)
+    return Item(path, tuple(kind for kind, there in kinds.items() if there), history)
+
+
+def _named(before: Sequence[Path], items: Sequence[Item]) -> dict[str, Path]:
+    """Return the files that the user names as before, by kind."""
+    named: dict[str, Path] = {}
+    for path in before:
+        kinds = [kind for kind in look_at(path).kinds if kind in ("measurement", "reconstruction")]
+        if not kinds:
+            raise UsageError(
+                f"--before {path.name} is neither a measurement nor a reconstruction",
+                hint="name the noisy measurement, or its images",
+            )
+        for kind in kinds:
+            if kind in named:
+                raise UsageError(
+                    f"--before names two files with a {kind}: {named[kind].name} and {path.name}",
+                    hint="leave one out",
+                )
+            if not any(kind in item.kinds and not _same(item.path, path) for item in items):
+                raise UsageError(
+                    f"--before {path.name} is a {kind}, and no other file that is named is one",
+                    hint="name the denoised file, or what was made of it, as FILE",
+                )
+            named[kind] = path
+    return named
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _with_before(item: Item, items: Sequence[Item], named: Mapping[str, Path], hashes: Hashes) -> Item:
+    others = [each for each in items if each is not item]
+    before: dict[str, Path] = {}
+    for kind in item.kinds:
+        if kind in named and not _same(named[kind], item.path):
+            before[kind] = named[kind]
+            continue
+        if kind in named:
+            continue
+        found = None
+        if kind == "measurement":
+            paths = [each.path for each in others if kind in each.kinds]
+            found = measured_before(item.path, item.history, paths, hashes)
+        elif kind == "reconstruction":
+            images = [each for each in items if kind in each.kinds]
+            told = {each.path: each.history for each in images if each is not item}
+            found = imaged_before(item.path, item.history, told)
+            if found is None and len(images) == 2 and images[1] is item:
+                first = images[0]
+                related = imaged_before(first.path, first.history, {item.path: item.history})
+                found = None if related == item.path else first.path
+        if found is not None:
+            before[kind] = found
+    return replace(item, before=before)

@@ -1,0 +1,68 @@
+"""The page: parts as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from itertools import count, groupby
+from typing import TYPE_CHECKING
+
+from mpikit.figures_report import embedded_svg
+from mpikit.report.blocks import Block, Part, Photograph, Picture, Section
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+TEMPLATE = "report.html"
+REM_PER_INCH = 6.5
+
+
+def page(parts: Sequence[Part], last: Section) -> str:
+    """Return the page; every text in it is escaped, and the same parts give the same page.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    last : Section
+        What stands below all of them.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mpikit", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    numbers = count(1)
+
+    def drawn(block: Picture | Photograph) -> Markup:
+        return _drawn(block, f"f{next(numbers)}")
+
+    return environment.get_template(TEMPLATE).render(
+        parts=parts, last=last, runs=_runs, drawn=drawn, width=_width
+    )
+
+
+def _width(block: Picture) -> str:
+    """Return the width of a figure on the page, rem, so that the letters of all are of one size."""
+    return f"{REM_PER_INCH * float(block.figure.get_figwidth()):.3g}"
+
+
+def _drawn(block: Picture | Photograph, name: str) -> Markup:
+    """Return an SVG element, or the address of a PNG file that holds all of it."""
+    from markupsafe import Markup, escape
+
+    if isinstance(block, Photograph):
+        return Markup("data:image/png;base64,") + base64.b64encode(block.png).decode()
+    svg = embedded_svg(block.figure, name)
+    named = f'<svg role="img" aria-label="{escape(block.caption)}"'
+    # the figure is our own drawing: texts in it are outlines of letters, without any markup
+    return Markup(svg.replace("<svg", named, 1))  # noqa: S704
+
+
+def _runs(blocks: Sequence[Block]) -> Iterator[tuple[bool, list[Block]]]:
+    """Group blocks that follow each other into pictures, which stand side by side, and others."""
+    for is_picture, run in groupby(blocks, lambda block: isinstance(block, Picture | Photograph)):
+        yield is_picture, list(run)
