@@ -146,6 +146,106 @@ def _draw_group(axes: Axes, lines: Sequence[Line], metric: str) -> None:
     axes.grid(axis="x", alpha=0.3)
 
 
+def draw_amplitudes(
+    panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]], levels: NDArray[Any]
+) -> Figure:
+    """Draw amplitudes over concentration: projection with its deviation, and magnitude.
+
+    Parameters
+    ----------
+    panels : sequence of (str, ndarray, ndarray, ndarray)
+        Label of a method, and at each concentration projected amplitude, its deviation and the magnitude, V.
+    levels : shape (L,), µg/mL
+        Ascending.
+    """
+    from matplotlib.figure import Figure
+
+    size = (2.3 * len(panels) + 0.8, 3.2)
+    figure = Figure(figsize=size, dpi=DOTS, layout="constrained")
+    every = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    top = max(float(projected[-1]) for _, projected, _, _ in panels)
+    bottom = top * float(levels[0] / levels[-1]) / 10
+    for axes, (label, projected, spread, magnitude) in zip(every, panels, strict=True):
+        low, high = (np.maximum(each, bottom / 10) for each in (projected - spread, projected + spread))
+        axes.loglog(levels, top * levels / levels[-1], color="0.7", linewidth=0.8, label="proportional")
+        axes.fill_between(levels, low, high, color="C0", alpha=0.2, linewidth=0)
+        axes.loglog(levels, np.maximum(projected, bottom / 10), "o-", markersize=3, label="projection")
+        axes.loglog(levels, magnitude, "--", linewidth=0.9, label="magnitude")
+        axes.set_ylim(bottom, 3 * top)
+        axes.set_title(_broken(label), fontsize="small")
+        axes.set_xlabel("concentration / µg/mL", fontsize="small")
+        axes.tick_params(labelsize="x-small")
+    every[0].set_ylabel("5th harmonic / V", fontsize="small")
+    every[0].legend(fontsize="x-small")
+    return figure
+
+
+def draw_profiles(
+    columns: Sequence[tuple[str, NDArray[Any]]], rows: Sequence[str], *, place: NDArray[Any], true: float
+) -> Figure:
+    """Draw one-dimensional images of point samples, each with a scale of its own.
+
+    Parameters
+    ----------
+    columns : sequence of (str, ndarray)
+        Label of a method, and its images (L, P).
+    rows : sequence of str
+        L labels.
+    place : shape (P,), mm
+    true : float, mm
+        Where the sample is.
+    """
+    from matplotlib.figure import Figure
+
+    size = (2.1 * len(columns) + 0.6, 1.1 * len(rows) + 0.6)
+    figure = Figure(figsize=size, dpi=DOTS, layout="constrained")
+    panels = figure.subplots(len(rows), len(columns), sharex=True, squeeze=False)
+    for column, (label, images) in enumerate(columns):
+        panels[0, column].set_title(_broken(label), fontsize="small")
+        for axes, image in zip(panels[:, column], images, strict=True):
+            axes.axvline(true, color="C3", linewidth=0.8, linestyle=":")
+            axes.plot(place, image, drawstyle="steps-mid", linewidth=0.9)
+            axes.tick_params(labelsize="x-small")
+            axes.locator_params(axis="y", nbins=3)
+        panels[-1, column].set_xlabel("x / mm", fontsize="small")
+    for axes, words in zip(panels[:, 0], rows, strict=True):
+        axes.set_ylabel(words, fontsize="x-small")
+    return figure
+
+
+def draw_maps(
+    tables: Sequence[tuple[str, NDArray[Any]]], sweeps: Sequence[int], lambdas: Sequence[float]
+) -> Figure:
+    """Draw the position error over the settings of a reconstruction, one scale for all.
+
+    Parameters
+    ----------
+    tables : sequence of (str, ndarray)
+        Label of a method, and errors in mm (λ, sweeps).
+    sweeps : sequence of int
+    lambdas : sequence of float
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.0 * len(tables) + 1.2, 2.9), dpi=DOTS, layout="constrained")
+    panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    low, high = (pick([pick(table) for _, table in tables]) for pick in (np.min, np.max))
+    for axes, (label, table) in zip(panels, tables, strict=True):
+        shown = axes.imshow(table, vmin=low, vmax=high, origin="lower", aspect="auto", cmap=COLOURS)
+        axes.set_xticks(range(len(sweeps)), [str(count) for count in sweeps], fontsize="x-small")
+        axes.set_yticks(range(len(lambdas)), [f"{weight:g}" for weight in lambdas], fontsize="x-small")
+        axes.set_title(_broken(label), fontsize="small")
+        axes.set_xlabel("sweeps", fontsize="small")
+    panels[0].set_ylabel("λ", fontsize="small")
+    figure.colorbar(shown, ax=panels, label="position error / mm")
+    return figure
+
+
+def _broken(label: str) -> str:
+    """Return a label in lines that fit above a narrow panel."""
+    return label.replace(", ", ",\n")
+
+
 def as_png(figure: Figure) -> bytes:
     """Return a figure as a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -193,10 +193,11 @@ for name, found in errors.items():
 # - The mean is made by the two lowest concentrations; from 8.5 µg/mL on everybody finds the sample. Of the
 #   lowest one ten periods hold nothing: every method guesses there, and guesses rank nobody. The
 #   ``reference``, which has a hundred times the measuring time, shows the background of the scanner instead.
-# - At 0.85 µg/mL the network sees more than the ten periods alone, or ``low-rank``, let see. It sees most if
-#   the periods are averaged first, and the mean is denoised once: what a network takes for noise in every
-#   single period is lost, and no average brings it back.
+# - At 0.85 µg/mL the network sees more here than the ten periods alone, or ``low-rank``, let see; in other
+#   sessions it does not. It sees most if the periods are averaged first, and the mean is denoised once: what
+#   a network takes for noise in every single period is lost, and no average brings it back.
 # - The network takes the background out of files that have no empty frames, for it has learnt it.
 # - Two trainings with other seeds differ. Compare several before you believe a difference.
 #
-# ``tests/benchmarks/dahms_denoise.py`` is the whole experiment, with detection limits and their checks.
+# ``mpikit reproduce dahms-figure1 dahms-figure2 dahms-figure3`` is the whole experiment, with detection
+# limits and their checks.

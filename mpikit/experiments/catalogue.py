@@ -15,10 +15,22 @@ ALL = "all"
 @cache
 def experiments() -> dict[str, Experiment]:
     """Return all experiments by name, in the order of their papers."""
-    from mpikit.experiments.peng_figures import FIGURE3, FIGURE4
-    from mpikit.experiments.peng_tables import TABLE2, TABLE3, TABLE4
+    from mpikit.experiments import dahms_figures as dahms
+    from mpikit.experiments import peng_figures, peng_tables
 
-    return {each.name: each for each in (TABLE2, TABLE3, TABLE4, FIGURE3, FIGURE4)}
+    return {
+        each.name: each
+        for each in (
+            peng_tables.TABLE2,
+            peng_tables.TABLE3,
+            peng_tables.TABLE4,
+            peng_figures.FIGURE3,
+            peng_figures.FIGURE4,
+            dahms.FIGURE1,
+            dahms.FIGURE2,
+            dahms.FIGURE3,
+        )
+    }
 
 
 def find_experiments(names: Sequence[str]) -> list[Experiment]:

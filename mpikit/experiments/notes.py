@@ -158,14 +158,14 @@ DAHMS_CHOICES = (
         "generator",
         "not stated",
         "paper: the bottleneck autoencoder of Dittmer et al., 16 numbers wide, 4 features; mpikit: the "
-        "same with 24 features and no bias terms, so that it keeps amplitudes, and the U-Net for long "
-        "periods",
+        "same, 32 wide with 24 features and no bias terms, so that it keeps amplitudes, and the U-Net for "
+        "long periods",
     ),
     Choice(
         "critics",
         "two, of signals with noise and of noise; no sizes",
         "convolutions of length 7, each layer half as long; paper: 6 layers of 16 to 512 features; mpikit: 4 "
-        "layers of 32 to 64",
+        "layers of 16 to 32",
     ),
     Choice(
         "spectral normalisation",
@@ -177,8 +177,15 @@ DAHMS_CHOICES = (
     Choice(
         "optimiser",
         "not stated",
-        "Adam; paper: 2e-4, decays 0.5 and 0.9, as in the code of Dittmer et al.; mpikit: 1e-4 for the "
-        "generator and 4e-4 for the critics, decays 0 and 0.9, and a running average of the generator",
+        "Adam; paper: 2e-4, decays 0.5 and 0.9, as in the code of Dittmer et al.; mpikit: 2e-3 for the "
+        "generator and 4e-3 for the critics (1e-3 for both with the gradient penalty), decays 0 and 0.9, and "
+        "a running average of the generator with a decay of 0.99",
+    ),
+    Choice(
+        "steps",
+        "not stated",
+        "paper: 4000, in the scale full 40,000; mpikit: 800, in the scale full 1600; the state is kept that "
+        "is best by periods kept back",
     ),
     Choice(
         "batch", "not stated", "paper: 8, as in that code; mpikit: 64, for a critic compares distributions"
@@ -186,13 +193,13 @@ DAHMS_CHOICES = (
     Choice(
         "updates of a critic for one of the generator",
         "not stated",
-        "1; with the gradient penalty 5 in our setting",
+        "1, as in that code; also with the gradient penalty",
     ),
     Choice(
         "concentrations over four decades in one batch",
         "not stated",
-        "paper: as they are, in units of the noise; mpikit: each measurement is divided by its size, and the "
-        "critics are told the logarithm of it, or weak signals come out as nothing",
+        "as they are, in units of the noise; mpikit: the generator sees each period divided by its size, and "
+        "both critics are told the logarithm of the amplitude",
     ),
     Choice(
         "noise samples",
@@ -205,4 +212,48 @@ DAHMS_CHOICES = (
         "not part of the paper",
         "the same networks, one-sided, weight 10",
     ),
+    Choice(
+        "noise and background of the scanner",
+        "measured, no figure",
+        "simulated: white noise as large as the signal of 11 µg/mL in one period, and a background, locked "
+        "in phase and drifting, as large as that of 3 µg/mL; with twice the noise not even who knows the "
+        "clean signals would place the samples as the paper does",
+    ),
+    Choice(
+        "ten periods in the reconstruction",
+        "the FFT was calculated by using 10 periods",
+        "ten denoised periods are averaged, which has the harmonics of ten that are joined; 'of the mean': "
+        "ten periods are averaged and denoised once",
+    ),
+    Choice(
+        "system matrix, rows of it, scale of λ",
+        "not stated",
+        "a simulated calibration of 27 places at ten times the highest concentration; frequencies above 80 "
+        "kHz with a signal-to-noise ratio of 2 or more; λ relative to the mean power of the columns",
+    ),
+    Choice(
+        "amplitude of the 5th harmonic (Figure 1)",
+        "not stated whether magnitude or signed",
+        "both: the projection on the phase of the signal, which averages to zero without tracer, and the "
+        "magnitude, which does not",
+    ),
+    Choice(
+        "sample at the centre (Figure 2)",
+        "point samples at the centre",
+        "the test sample next to it, at 1 mm: the ten test positions that are symmetric are the odd ones",
+    ),
+    Choice(
+        "range of λ and sweeps (Figure 3)",
+        "in a figure without numbers in the text",
+        "λ from 0.01 to 10, 1 to 50 sweeps",
+    ),
+)
+
+DAHMS_MISPRINTS = (
+    "From -11 to 11 mm in steps of 1 mm there are 23 positions, and every second one makes 11 or 12; the "
+    "text has 10 test positions. Here 11 even ones are trained, and the 10 odd ones between them are tested.",
+    "10 test positions that are symmetric about the centre leave out the centre, where Figure 2 has its "
+    "samples.",
+    "Single periods are said to last 40 µs. With the frequency that this type of scanner has in public data, "
+    "2.5 MHz by 102, they last 40.8 µs.",
 )

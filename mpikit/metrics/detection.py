@@ -143,7 +143,8 @@ def check_detection_limit(
 
     At the limit the mean is wrong by less than 20 %, at least 95 % of the samples are detected, and at most
     5 % of the blanks are. A rate fails when chance does not explain it: a limit that keeps it is refused
-    with probability 5 % or less (binomial test).
+    with probability 5 % or less (binomial test). The decision level is taken for exact: where no more blanks
+    made the claim than check it, chance in that level refuses more.
 
     Parameters
     ----------

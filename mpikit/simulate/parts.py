@@ -190,6 +190,8 @@ def _scan_job(
 def _share_power(jobs: Sequence[ScanFile]) -> None:
     """Let the noise of all files refer to one power, that of all samples."""
     filled = [job.simulation for job in jobs if job.simulation.frames]
+    if not filled:
+        return  # the empty scanner alone
     total = sum(simulation.frames for simulation in filled)
     power = sum(simulation.frames / total * simulation.mean_power() for simulation in filled)
     for job in jobs:

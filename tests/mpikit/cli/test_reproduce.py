@@ -14,6 +14,7 @@ from mpikit.experiments import peng_tables
 from mpikit.plugins import registry
 
 EXPERIMENTS = ["peng-table2", "peng-table3", "peng-table4", "peng-figure3", "peng-figure4"]
+DAHMS = ["dahms-figure1", "dahms-figure2", "dahms-figure3"]
 STRANGER = """
 import signal
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_list(run):
     code, out, err = run("list")
     assert (code, err) == (0, "")
     names = [row.split()[0] for row in out.splitlines()[2:]]
-    assert [name for name in names if name.startswith("peng")] == EXPERIMENTS
+    assert names == [*EXPERIMENTS, *DAHMS]
     code, out, _ = run("list", "--json")
     listed = json.loads(out)["experiments"]
     assert [each["name"] for each in listed] == names
@@ -215,5 +216,10 @@ def test_all_of_it(run, tmp_path, monkeypatch):
     assert len({row["group"] for row in rows if row["table"] == "peng-table2"}) == 5
     pictures = {path.stem for path in (tmp_path / "out").glob("*.png")}
     assert {"peng-table2-snr", "peng-figure3", "peng-figure4"} <= pictures
+    assert set(DAHMS) <= {row["experiment"] for row in rows} & pictures
+    errors = [row for row in rows if row["table"] == "dahms-figure2"]
+    assert [row for row in errors if not row["value"]] == []
+    assert {row["kind"] for row in errors} == {"noisy", "pooled", "simple", "paper", "ours", "limit"}
+    assert {row["paper"] for row in errors if row["metric"] == "PE"} == {"", "2.78", "1.87"}
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Errors in print" in page

@@ -1,6 +1,7 @@
 """Data sets of several files: samples, references, empty scanner, calibration, and splits of digits."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,14 @@ def whole(tmp_path_factory):
     told = []
     made = simulate_parts(dahms(), folder, how=How(seed=7, tell=told.append))
     return folder, made, told
+
+
+def test_the_empty_scanner_alone(tmp_path):
+    """Noise and background are of absolute size: they need no samples."""
+    [empty] = [part for part in dahms().parts if part.name == "background"]
+    [made] = simulate_parts(replace(dahms(), parts=(empty,)), tmp_path / "set", how=How(seed=7))
+    assert (made.frames, made.background_frames) == (0, 4)
+    assert frames_of(made.path).std() == pytest.approx(1e-6, rel=0.2)
 
 
 def test_all_files_are_there_and_whole(whole):
