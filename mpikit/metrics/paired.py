@@ -154,7 +154,7 @@ def losses(
 ) -> Losses:
     """Judge estimates by noisy repeats that had no part in them.
 
-    With an estimate a and a judge y, |a|² - 2 <a, y> has the mean |a - x|² - |x|², whatever the estimator.
+    With an estimate a and a judge y, ``|a|² - 2 <a, y>`` has the mean ``|a - x|² - |x|²``, for any estimator.
 
     Parameters
     ----------

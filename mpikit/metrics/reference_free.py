@@ -129,14 +129,14 @@ def score_repeats(
 ) -> ReferenceFree:
     """Score each estimate by the mean of the other repeats of its clean signal.
 
-    For R estimates a_r and repeats y_r of one signal the mean of |a_r - mean of the other y|², less the noise
-    of that mean, is
+    For R estimates a_r and repeats y_r of one signal the mean of ``|a_r - mean of the other y|²``, less the
+    noise of that mean, is ::
 
         |mean a - mean y|² - P(y - a) / R + P(a),
 
     P being the sample variance: bias squared and variance of the estimates. It is a mean over all pairs of
     repeats, so its variance follows exactly (Hoeffding, Ann. Math. Stat. 19, 1948); with Gaussian noise, n
-    that of the repeats and e that of the estimates, and a bias d, it is for a complex line
+    that of the repeats and e that of the estimates, and a bias d, it is for a complex line ::
 
         P(e)² / R + 2 |d|² P(n - e) / R + (P(e)² + P(n - e)² - 2 |cov(e, n - e)|²) / (R (R - 1)).
 
