@@ -1,8 +1,9 @@
-"""``mpikit plugins``: what is installed, what a method takes, and whether it keeps the contract."""
+"""``mpikit plugins``: what is installed, what a method takes, whether it keeps the contract; a new one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     AnyOffer = Offer[Denoiser] | Offer[NoiseModel]
 
 plugins_app = typer.Typer(
-    help="List, show and check denoisers and noise models.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, check and begin denoisers and noise models.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 Name = Annotated[str, typer.Argument(help="A denoiser or a noise model.", show_default=False)]
@@ -112,6 +115,58 @@ def check_plugin(
         except AssertionError as error:
             raise PluginError(f"{_kind(record)} {name!r} breaks the contract: {error}") from error
         say(f"{_kind(record)} {name!r} keeps the contract")
+
+
+@plugins_app.command("new")
+def new_plugin_project(
+    name: Annotated[
+        str,
+        typer.Argument(help="Of the method: lower-case words joined by hyphens.", show_default=False),
+    ],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to write, new or empty.", show_default=False)
+    ],
+    kind: Annotated[
+        Literal["denoiser", "noise"], typer.Option("--kind", help="A denoiser or a noise model.")
+    ] = "denoiser",
+    json: Json = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Write into a folder that is not empty: replace files of the same names."
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
+) -> None:
+    """Write the project of a plugin that works: package, entry point, README and tests that pass.
+
+    mpikit plugins new low-pass mpikit-low-pass
+
+    mpikit plugins new spikes mpikit-spikes --kind noise
+    """
+    import shlex
+
+    from mpikit.cli.console import say, show_json
+    from mpikit.scaffold import new_plugin
+
+    project = new_plugin(name, folder, kind=kind, overwrite=force)
+    written = list(project.contents())
+    if json:
+        show_json(
+            {
+                "folder": str(folder),
+                "name": project.name,
+                "kind": project.kind,
+                "distribution": project.distribution,
+                "package": project.package,
+                "files": written,
+            }
+        )
+    if quiet or json:
+        return
+    say(f"wrote {project.distribution} into {folder}: {', '.join(written)}")
+    say("to install it and run its tests:")
+    say(f"  pip install -e {shlex.quote(f'{folder}[test]')} && pytest {shlex.quote(str(folder))}")
 
 
 def _named(name: str, kind: str | None) -> list[AnyOffer]:

@@ -1,0 +1,7 @@
+"""New projects, written from templates: a plugin of one's own to begin with."""
+
+from __future__ import annotations
+
+from mpikit.scaffold.plugin import Kind, PluginProject, new_plugin
+
+__all__ = ["Kind", "PluginProject", "new_plugin"]
