@@ -69,6 +69,11 @@ class File(Values):
         state = "" if self._hdf else ", closed"
         return f"<mdf.File {str(self.path)!r}: MDF {self.version}{state}>"
 
+    def _repr_html_(self) -> str:
+        from mdf.shown import file_as_html  # it is seldom asked for
+
+        return file_as_html(self)
+
     def close(self) -> None:
         """Close the file; what was read stays valid."""
         self._hdf.close()

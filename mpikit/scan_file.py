@@ -13,12 +13,29 @@ from numpy.typing import NDArray
 
 import mdf
 from mpikit.errors import InputError
-from mpikit.provenance import REPEATS
+from mpikit.provenance import HISTORY, REPEATS
 from mpikit.scan import Corrections, Repeats, Scan
 from mpikit.scanner import DriveField, SelectionField
 
 STORED_LINES = "/_mpikit/stored_lines"
 EMPTY_LINES = "/_mpikit/empty_lines"  # (C, K): 1 where a denoiser left nothing, which is no measured zero
+_OF_DATA = (
+    "/measurement/",
+    "/calibration/",
+    "/reconstruction/",
+    "/acquisition/receiver/dataConversionFactor",
+)
+_WORDS = (
+    "/study/description",
+    "/experiment/name",
+    "/experiment/description",
+    "/experiment/subject",
+    "/scanner/name",
+    "/scanner/facility",
+    "/scanner/manufacturer",
+    "/scanner/operator",
+    "/scanner/topology",
+)
 
 
 def read_scan(path: str | Path, *, repeats: Repeats | None = None) -> Scan:
@@ -219,7 +236,7 @@ def write_scan(
     scan : Scan
     path : str or Path
     contents : mapping
-        Adds to what `scan_contents` gives, or overrides it: study, experiment, scanner, tracer.
+        Adds to what `scan_contents` and ``scan.about`` give, or overrides it: study, experiment, scanner.
     user : mapping
         Values of our own, as for `mdf.write`.
     overwrite : bool
@@ -228,15 +245,42 @@ def write_scan(
     Raises
     ------
     mdf.MdfError
-        If something mandatory is missing in `contents`, or the file cannot be written.
+        If a value does not conform to the standard, or the file cannot be written.
     """
-    ours: dict[str, Any] = {REPEATS: scan.repeats}
+    own = {name: value for name, value in scan.about.items() if is_own(name)}
+    said = {name: value for name, value in scan.about.items() if name not in own}
+    ours: dict[str, Any] = own | {REPEATS: scan.repeats}
     if not np.all(scan.stored_lines):
         ours[STORED_LINES] = scan.stored_lines
     mdf.write(
         path,
-        scan_contents(scan) | dict(contents or {}),
+        said | scan_contents(scan) | dict(contents or {}),
         scan_frames(scan),
         user=ours | dict(user or {}),
         overwrite=overwrite,
     )
+
+
+def unsaid(scan: Scan) -> dict[str, Any]:
+    """Return what stands for the mandatory text that ``scan.about`` does not have: MDF asks for it."""
+    values: dict[str, Any] = dict.fromkeys(_WORDS, "n.a.")
+    values |= {"/study/number": 0, "/experiment/number": 0, "/experiment/isSimulation": False}
+    values |= {"/study/name": scan.name, "/acquisition/startTime": mdf.write_time()}
+    return {name: value for name, value in values.items() if name not in scan.about}
+
+
+def is_own(path: str) -> bool:
+    """Tell whether a path is of a value of our own: a name in it starts with an underscore."""
+    return "/_" in path
+
+
+def about_file(file: mdf.File) -> dict[str, Any]:
+    """Return what an open file says besides its signals, as `Scan.about` takes it.
+
+    Parameters
+    ----------
+    file : mdf.File
+    """
+    about = {name: value for name, value in file.contents().items() if not name.startswith(_OF_DATA)}
+    own = {name: file.user_value(name) for name in (HISTORY, EMPTY_LINES)}
+    return about | {name: value for name, value in own.items() if value is not None}

@@ -157,23 +157,41 @@ def read_reference(path: Path, scan: Scan, *, tell: Callable[[Event], None] = si
         When shape, sampling rate or unit differ, the values are no numbers, the frames are in another order,
         or they are not the clean signals of this scan.
     """
-    reference = read_scan(path, repeats="none")
+    return check_reference(read_scan(path, repeats="none"), scan, tell=tell)
+
+
+def check_reference(
+    reference: Scan, scan: Scan, *, tell: Callable[[Event], None] = silent
+) -> NDArray[np.float32]:
+    """Return the clean signals (N, J, C, V) of a scan, if they are; see `read_reference`.
+
+    Parameters
+    ----------
+    reference : Scan
+        Its foreground frames are clean.
+    scan, tell
+        As in `read_reference`.
+
+    Raises
+    ------
+    InputError
+    """
     if reference.signal.shape != scan.signal.shape:
         shapes = [" x ".join(map(str, each.signal.shape)) for each in (reference, scan)]
         raise InputError(
-            f"the reference {path.name} has {shapes[0]} frames x periods x channels x samples, "
+            f"the reference {reference.name} has {shapes[0]} frames x periods x channels x samples, "
             f"{scan.name} has {shapes[1]}",
             hint="a reference has the same foreground frames as the noisy file, in the same order",
         )
     if not np.isclose(reference.sampling_rate, scan.sampling_rate, rtol=1e-6) or reference.unit != scan.unit:
         raise InputError(
-            f"the reference {path.name} has {reference.sampling_rate:.9g} Hz and the unit "
+            f"the reference {reference.name} has {reference.sampling_rate:.9g} Hz and the unit "
             f"{reference.unit!r}, {scan.name} has {scan.sampling_rate:.9g} Hz and {scan.unit!r}",
             hint="a reference is the clean signal of the same measurement",
         )
     if not np.isfinite(reference.signal).all():
-        raise InputError(f"the reference {path.name} has values that are no numbers")
-    odd = _check_order(reference.signal, subtract_background(scan).signal, path.name, scan.name)
+        raise InputError(f"the reference {reference.name} has values that are no numbers")
+    odd = _check_order(reference.signal, subtract_background(scan).signal, reference.name, scan.name)
     if odd:
         tell(Warned(odd))
     return reference.signal

@@ -130,6 +130,11 @@ class Comparison:
     device: str
     interrupted: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        from mpikit.shown import comparison_as_html
+
+        return comparison_as_html(self)
+
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C in a comparison of which some methods were finished.

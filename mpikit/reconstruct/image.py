@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdf import File, Grid
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,10 @@ class Images:
         What one unit stands for, when the calibration says; of several tracers when all calibrations do.
     tracers : tuple of S str
         Names of several tracers; empty for one.
+    history : str
+        How they were made: text of `/_mpikit/history`. Empty where it is not known.
+    frame_interval : float or None, s
+        From one image to the next, where it is known and the same for all.
     """
 
     values: NDArray[np.float32]
@@ -34,6 +43,20 @@ class Images:
     unit: str
     concentration: float | tuple[float, ...] | None = None
     tracers: tuple[str, ...] = ()
+    history: str = field(default="", repr=False, compare=False)
+    frame_interval: float | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        values, unit = self.shown
+        axes = ("Q", "S", "z", "y", "x") if self.tracers else ("Q", "z", "y", "x")
+        sizes = ", ".join(f"{name}={size}" for name, size in zip(axes, values.shape, strict=True))
+        of = f", of {', '.join(self.tracers)}" if self.tracers else ""
+        return f"<{type(self).__name__}: {sizes}, {unit}{of}>"
+
+    def _repr_html_(self) -> str:
+        from mpikit.shown import images_as_html
+
+        return images_as_html(self)
 
     @property
     def shown(self) -> tuple[NDArray[np.float32], str]:
@@ -68,6 +91,107 @@ class Images:
         mean = self.values.mean(axis=0, dtype=np.float64).ravel()
         highest = int(np.argmax(mean))
         return self.grid.positions()[highest], float(mean[highest])
+
+    def to_xarray(self) -> xarray.DataArray:
+        """Return the images with labelled axes and units, as `shown` has them.
+
+        Returns
+        -------
+        xarray.DataArray
+            Axes (frame, z, y, x), or (frame, tracer, z, y, x) of several tracers; x, y and z are the centres
+            of the voxels in m, frames by their place in the acquisition where it is known.
+
+        Raises
+        ------
+        PluginError
+            When xarray is not installed.
+        """
+        from mpikit.labelled import images_as_xarray
+
+        return images_as_xarray(self)
+
+    def to_nifti(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write a NIfTI file (``.nii`` or ``.nii.gz``), see `mpikit.reconstruct.outputs.write_images`.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool
+            Replace a file that exists.
+
+        Returns
+        -------
+        Path
+            The file, complete.
+
+        Raises
+        ------
+        UsageError
+            When the name has another ending.
+        PluginError
+            When nibabel is not installed.
+        InputError
+            When the file exists already or cannot be written.
+        """
+        return self._write(path, (".nii", ".nii.gz"), overwrite=overwrite)
+
+    def to_npz(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write arrays that `numpy.load` reads (``.npz``); the rest is as in `to_nifti`."""
+        return self._write(path, (".npz",), overwrite=overwrite)
+
+    def to_gif(
+        self, path: str | Path, *, frame_duration: float | None = None, overwrite: bool = False
+    ) -> Path:
+        """Write an animation (``.gif``); the rest is as in `to_nifti`.
+
+        Parameters
+        ----------
+        path : str or Path
+        frame_duration : float or None, s
+            How long each image is shown, 0.2 s if not given.
+        overwrite : bool
+        """
+        return self._write(path, (".gif",), frame_duration=frame_duration, overwrite=overwrite)
+
+    def to_png(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write a picture (``.png``), see `mpikit.figures.save_images`; the rest is as in `to_nifti`."""
+        from mpikit.figures import save_images
+        from mpikit.labelled import check_suffix
+
+        check_suffix(Path(path), (".png",))
+        values, unit = self.shown
+        save_images(
+            Path(path),
+            values,
+            self.grid,
+            unit=unit,
+            frames=self.frames.tolist(),
+            tracers=self.tracers,
+            overwrite=overwrite,
+        )
+        return Path(path)
+
+    def _write(
+        self,
+        path: str | Path,
+        endings: tuple[str, ...],
+        *,
+        frame_duration: float | None = None,
+        overwrite: bool,
+    ) -> Path:
+        from mpikit.labelled import check_suffix
+        from mpikit.reconstruct.outputs import write_images
+
+        check_suffix(Path(path), endings)
+        write_images(
+            Path(path),
+            self,
+            history=self.history,
+            frame_interval=None if endings == (".gif",) else self.frame_interval,
+            frame_duration=frame_duration,
+            overwrite=overwrite,
+        )
+        return Path(path)
 
     def contents(self) -> dict[str, object]:
         """Datasets of `/reconstruction` (MDF 2.1.0, reconstruction).

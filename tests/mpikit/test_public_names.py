@@ -17,6 +17,7 @@ def test_public_names():
         "DriveField",
         "Event",
         "Finding",
+        "Images",
         "Method",
         "NoOptions",
         "Noise",
@@ -29,9 +30,14 @@ def test_public_names():
         "Step",
         "Warned",
         "WholeNoise",
+        "compare",
+        "denoise",
         "hookimpl",
+        "load",
+        "reconstruct",
+        "simulate",
     ]
-    assert set(mpikit.__all__) == set(mpikit._HOME)
+    assert set(mpikit.__all__) == {*mpikit._HOME, *mpikit._VERBS}
     for name in mpikit.__all__:
         getattr(mpikit, name)
 
