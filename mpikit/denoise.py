@@ -126,8 +126,8 @@ def fit_to_all(
 ) -> Method:
     """Fit a method once more, to all there is, for the result; the scores are those of a fit to a part.
 
-    More data make a better fit, so the scores do not promise too much. A method that trains a network is
-    kept as it is: another training would take as long as the first.
+    More data make a better fit, so the scores do not promise too much. A `learned` method is kept as it
+    is: another training would take as long as the first.
 
     Parameters
     ----------

@@ -52,13 +52,22 @@ def run_record(
         "command": command,
         "mpikit": version("mpikit"),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "inputs": {path.name: sha256(path) for path in inputs},
+        "inputs": hashes(inputs),
         "options": dict(options),
         "seed": seed,
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("numpy", "scipy", "h5py", "torch")},
         **results,
     }
+
+
+def hashes(paths: Sequence[Path]) -> dict[str, str]:
+    """Return hashes by name, without folders; of files of one name the later ones get a number."""
+    found: dict[str, str] = {}
+    for path in paths:
+        same = sum(name == path.name or name.startswith(f"{path.name} (") for name in found)
+        found[f"{path.name} ({same + 1})" if same else path.name] = sha256(path)
+    return found
 
 
 def append_history(history: str | None, record: Mapping[str, Any]) -> str:
@@ -78,6 +87,6 @@ def read_history(history: str | None) -> list[dict[str, Any]]:
     """Return the records of `/_mpikit/history`, oldest first; a text that is no JSON list gives none."""
     try:
         records = json.loads(history) if history else []
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return []
     return [record for record in records if isinstance(record, dict)] if isinstance(records, list) else []

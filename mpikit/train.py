@@ -23,7 +23,7 @@ from mpikit.files import write_atomically
 from mpikit.models import Card, fitted_card, save_model
 from mpikit.options import parse_options
 from mpikit.plugins import Offer, registry
-from mpikit.provenance import run_record, sha256
+from mpikit.provenance import hashes, run_record
 from mpikit.records import Denoiser, Run
 from mpikit.scan import Repeats, Scan
 from mpikit.scan_set import (
@@ -151,20 +151,20 @@ def _trained(
 ) -> Trained:
     # only learned methods compute on a device, and asking for one imports torch
     device = choose_device(device) if job.offer.record.learned or device != "auto" else "cpu"
-    hashes = _hashes(job.inputs)
+    found = hashes(job.inputs)
     options = {"method": job.offer.record.name, **job.options.model_dump(mode="json")}
     said = {"repeats": [scan.repeats for scan in job.scans]}
     about = {"method": job.offer.record.name, "distribution": job.offer.distribution, "options": options}
     checkpoint = FileCheckpoint(
         job.files.checkpoint,
-        about | {"seed": seed, "inputs": hashes} | said,
+        about | {"seed": seed, "inputs": found} | said,
         resume=resume,
         made_with={"mpikit": version("mpikit"), "torch": version("torch"), "device": device},
         tell=tell,
     )
     with _log_put_back(job.files, unless=checkpoint):
         fitted, rows = _fit(job, checkpoint, seed=seed, device=device, resume=resume, tell=tell)
-        record = _record(job, fitted.scores, options | said, seed=seed, device=device) | {"inputs": hashes}
+        record = _record(job, fitted.scores, options | said, seed=seed, device=device) | {"inputs": found}
         card = fitted_card(job.offer, job.options, record, job.scans)
         _save(job.files, card, fitted, checkpoint, overwrite=overwrite)
     return Trained(job.files, _draw(job, rows, tell), card, fitted.scores)
@@ -266,15 +266,6 @@ def _tell_about(job: _Job, *, asked: bool, tell: Callable[[Event], None]) -> Non
             tell(Warned(f"{scan.name} was denoised before: its repeats are no longer independent"))
         elif why:
             tell(Warned(f"{scan.name} is {why}: what is learnt from clean data holds for no measurement"))
-
-
-def _hashes(paths: Sequence[Path]) -> dict[str, str]:
-    """Hashes by name, without folders; of files of one name the later ones get a number."""
-    found: dict[str, str] = {}
-    for path in paths:
-        same = sum(name == path.name or name.startswith(f"{path.name} (") for name in found)
-        found[f"{path.name} ({same + 1})" if same else path.name] = sha256(path)
-    return found
 
 
 def _fit(

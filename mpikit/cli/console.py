@@ -25,14 +25,19 @@ def _console(*, stderr: bool) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
+def _printable(text: str) -> str:
+    """Return text without what a terminal would obey: names and texts in a file may come from anywhere."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
+
+
 def say(text: str) -> None:
     """Write words for people to stderr."""
-    _console(stderr=True).print(text, soft_wrap=True)
+    _console(stderr=True).print(_printable(text), soft_wrap=True)
 
 
 def show(text: str) -> None:
     """Write data to stdout."""
-    _console(stderr=False).print(text, soft_wrap=True)
+    _console(stderr=False).print(_printable(text), soft_wrap=True)
 
 
 def show_json(value: Any) -> None:
@@ -70,7 +75,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     for index, heading in enumerate(columns):
         table.add_column(heading, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_printable, row))
     console = _console(stderr=False)
     with console.capture() as captured:
         console.print(table)
@@ -118,9 +123,9 @@ def listener(label: str, *, quiet: bool = False, verbose: bool = False) -> Itera
 
         def tell(event: Event) -> None:
             if isinstance(event, Warned):
-                console.print(f"warning: {event.text}", soft_wrap=True)
+                console.print(_printable(f"warning: {event.text}"), soft_wrap=True)
             elif isinstance(event, Finding) and not quiet:
-                console.print(event.text, soft_wrap=True)
+                console.print(_printable(event.text), soft_wrap=True)
             elif isinstance(event, Step):
                 figures = _figures(event)
                 bar.update(task, completed=event.index, total=event.total, figures=figures, visible=True)

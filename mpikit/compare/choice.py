@@ -81,8 +81,10 @@ def simplest(
     """Choose a row: the simplest whose error is within one standard error of the smallest.
 
     The standard error is that of the paired difference. Only methods count whose error is smaller than that
-    of the signal as it is by more than two standard errors; without any, it is left as it is. So the choice
-    is worse than the noisy input by a chance of a few percent at most, and by little. Of methods of one rank
+    of the signal as it is by more than two standard errors; without any, it is left as it is. A
+    candidate that is no better passes by a chance of 2 %; of ten such with independent errors one does in a
+    fifth of all cases, and then it is hardly worse than the noisy input. The error of the best of many is a
+    little too small. Of methods of one rank
     the one with the smaller error is taken. A method that was judged on fewer parts than the others competes
     with the best of these on the parts that both have: the error differs from part to part.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpikit.datasets.catalogue import Dataset, dataset
 from mpikit.datasets.places import address, cache_folder, is_mirrored, place, require_extra
-from mpikit.datasets.receipts import has_hash, read_receipt, write_receipt
+from mpikit.datasets.receipts import has_hash, read_receipt, receipt_path, write_receipt
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, silent
 
@@ -33,8 +33,9 @@ def fetch(
     """Return the file of a data set; fetch it, if it is not there.
 
     A download that was interrupted goes on where it stopped. The hash is checked against the published one;
-    without such, against the one of the first download, which is kept in ``FILE.json`` beside the file. It is
-    checked at every call.
+    without such, against the one of the first download, which is kept in ``FILE.json`` beside the file. That
+    one is checked at every call; of a file that was put there by hand, or came from a mirror, it is the hash
+    that it had first.
 
     Parameters
     ----------
@@ -169,6 +170,8 @@ def _download(known: Dataset, target: Path, expected: _Expected, tell: Callable[
     try:
         new.unlink(missing_ok=True)
         store.fetch(new.name, downloader=fetcher)
+        # without the old receipt: it would condemn the new file, were its own not written any more
+        receipt_path(target).unlink(missing_ok=True)
         new.replace(target)
     except ValueError as error:  # pooch has removed the file
         raise InputError(

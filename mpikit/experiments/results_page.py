@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mpikit.experiments.changes import RESULTS
 from mpikit.experiments.tables import displayed_csv, displayed_markdown
 from mpikit.files import write_atomically
 
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 LARGEST = 150_000  # bytes of a picture
 NARROWEST = 300  # pixels: a picture is not made smaller than that
 INDEX = """\
@@ -61,10 +63,16 @@ def write_results_page(outputs: Sequence[Path], pages: Path) -> list[Path]:
         When an output has no results, or a file cannot be written.
     """
     runs = [(folder, _read(folder)) for folder in outputs]
-    names = list(dict.fromkeys(each["name"] for _, run in runs for each in run["experiments"]))
+    try:
+        made = _made(runs)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise InputError(
+            f"the results are damaged: {type(error).__name__}: {error}",
+            hint="make them anew with mpikit reproduce --resume",
+        ) from error
     written = []
-    for name in names:
-        written += _write_experiment(name, runs, pages / name)
+    for name, files in made.items():
+        written += _replace_experiment(pages / name, files)
     present = sorted(path.parent.name for path in pages.glob("*/index.md"))
     found = NONE_YET
     if present:
@@ -83,10 +91,31 @@ def _read(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _write_experiment(name: str, runs: Sequence[tuple[Path, Mapping[str, Any]]], place: Path) -> list[Path]:
+def _made(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> dict[str, dict[str, bytes]]:
+    """Return the files of each experiment."""
+    names = list(dict.fromkeys(each["name"] for _, run in runs for each in run["experiments"]))
+    return {_plain(name): _files_of(name, runs) for name in names}
+
+
+def _plain(name: str) -> str:
+    """Return a name that is one of a file in the folder at hand, and of no other."""
+    if not PLAIN.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of an experiment, a table or a drawing")
+    return name
+
+
+def _replace_experiment(place: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write the files of an experiment, and remove what an earlier call left."""
     place.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        write_atomically(place / file, content, overwrite=True)
     for old in place.iterdir():
-        old.unlink()
+        if old.is_file() and old.name not in files:
+            old.unlink()
+    return [place / file for file in files]
+
+
+def _files_of(name: str, runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> dict[str, bytes]:
     parts: list[str] = []
     files: dict[str, bytes] = {}
     for folder, run in runs:
@@ -98,9 +127,7 @@ def _write_experiment(name: str, runs: Sequence[tuple[Path, Mapping[str, Any]]],
                     )
                 parts.append(_section(experiment, run["run"], folder, files))
     files["index.md"] = "\n".join(parts).encode()
-    for file, content in files.items():
-        write_atomically(place / file, content, overwrite=True)
-    return [place / file for file in files]
+    return files
 
 
 def _section(
@@ -120,7 +147,7 @@ def _section(
     for table in experiment["tables"]:
         if not table["rows"]:
             continue
-        stem = f"{table['name']}.{scale}.{facts['device']}"
+        stem = f"{_plain(table['name'])}.{scale}.{facts['device']}"
         files[f"{stem}.csv"] = displayed_csv(table)
         files[f"{stem}.table.md"] = displayed_markdown(table).encode()
         parts.append(
@@ -128,7 +155,7 @@ def _section(
         )
     parts += [f"- {remark}" for remark in experiment["remarks"]]
     for drawing in experiment["drawings"]:
-        source = folder / f"{drawing['name']}.png"
+        source = folder / f"{_plain(drawing['name'])}.png"
         if source.exists():
             file = f"{drawing['name']}.{scale}.{facts['device']}.png"
             files[file] = _small(source)

@@ -95,7 +95,12 @@ def simulate(
     _check(scanner, preset, parameters, subject)
     put = Subject(**subject)
     specs = scanner.noise if noise is None else (noise,) if isinstance(noise, str) else tuple(noise)
-    phantom, frames = requested(scanner, put, seed=seed)
+    try:
+        phantom, frames = requested(scanner, put, seed=seed)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"the arguments make no scan: {error}", hint="help(mpikit.notebook.simulate) says what each is"
+        ) from error
     counts: dict[str, Any] = {
         "frames": frames,
         "periods": scanner.periods if periods is None else periods,

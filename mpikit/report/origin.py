@@ -90,7 +90,10 @@ def _scores(record: Record) -> Section | None:
 def _decibels(value: Any, *, bound: bool) -> str:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return "not known"
-    return f"{'> ' if bound else ''}{value:.1f}"
+    try:
+        return f"{'> ' if bound else ''}{value:.1f}"
+    except OverflowError:  # whole numbers of JSON have any length
+        return "not known"
 
 
 def citation_section(histories: Sequence[History], also: Sequence[str] = ()) -> Section:

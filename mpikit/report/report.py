@@ -88,7 +88,7 @@ def write_report(
         parts.append(_part(item, with_subject=with_subject, tell=tell))
         tell(Step(index, len(items), {}))
     content = _content(items, parts)
-    write_atomically(output, content.encode(), overwrite=overwrite)
+    write_atomically(output, content.encode("utf-8", "replace"), overwrite=overwrite)
     return Report(output, tuple(items), tuple(parts))
 
 

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mpikit import Run, Scan
+from mpikit import Run, Scan, Warned
 from mpikit.errors import InputError
 from mpikit.signal import stack_repeats
 from mpikit_plugins.networks.unet import lengths, new_unet, stem_stride
 from mpikit_plugins.training import LearnedMethod, Player, RepeatedSignals, play, split_repeats, split_signals
 from mpikit_plugins.training.chance import seeded
 from mpikit_plugins.training.fit import as_trained
+from mpikit_plugins.training.options import chosen
 from mpikit_plugins.training.preparation import divisor, fit_preparation
 from mpikit_plugins.training.repeats import Signals, without_kept_back
 from mpikit_plugins.training.selection import apply_to
@@ -29,7 +30,13 @@ from mpikit_plugins.wgan.critic import Critic, with_spectral_norm
 from mpikit_plugins.wgan.game import Game
 from mpikit_plugins.wgan.generator import Autoencoder
 from mpikit_plugins.wgan.noise import foreground, judged, mean_sample, noise_samples
-from mpikit_plugins.wgan.options import SHORT, PenaltyOptions, SpectralOptions, WassersteinOptions
+from mpikit_plugins.wgan.options import (
+    SHORT,
+    UNET_ALONE,
+    PenaltyOptions,
+    SpectralOptions,
+    WassersteinOptions,
+)
 from mpikit_plugins.wgan.response import Response
 from mpikit_plugins.wgan.selection import HeldOut
 from mpikit_plugins.wgan.training_data import TrainingData, training_data
@@ -60,7 +67,7 @@ class WassersteinGAN(LearnedMethod):
     def new_network(self, channels: int, *, coarse: bool) -> nn.Module:
         """Make the generator."""
         options, samples = self.options, self.preparation.grid
-        if options.generator == "unet" or (options.generator == "auto" and samples > SHORT):
+        if self._takes_unet():
             return new_unet(channels, options, coarse=coarse)
         return Autoencoder(
             channels,
@@ -71,6 +78,22 @@ class WassersteinGAN(LearnedMethod):
             bias=options.bias,
             residual=options.residual,
         )
+
+    def _takes_unet(self) -> bool:
+        kind = self.options.generator
+        return kind == "unet" or (kind == "auto" and self.preparation.grid > SHORT)
+
+    def _warn_of_idle_options(self, groups: Sequence[Signals], run: Run) -> None:
+        """Say which options do nothing for these scans; those that never do something are refused before."""
+        options = self.options
+        if options.paired_weight and all(group.shape[1] < 2 for group in groups):
+            words = f"paired_weight={options.paired_weight} does nothing: no signal was measured again"
+            run.tell(Warned(words))
+        network, others = ("U-Net", ("bottleneck",)) if self._takes_unet() else ("autoencoder", UNET_ALONE)
+        idle = [name for name in others if options.generator == "auto" and chosen(options, name)]
+        if idle:
+            size = f"periods of {self.preparation.grid} samples"
+            run.tell(Warned(f"{idle[0]} does nothing: generator=auto takes the {network} for {size}"))
 
     def lengths(self, coarse: bool) -> tuple[int, int]:
         """Lengths that the generator takes as they are; the autoencoder halves them twice."""
@@ -109,6 +132,7 @@ class WassersteinGAN(LearnedMethod):
             self.look_at(learnt_from, run=run)
         self._mean = torch.from_numpy(prepared.reduce(mean_sample(pool, self.options))).to(run.device)
         groups = self.split([_stacked(foreground(scan, self.options)) for scan in scans])
+        self._warn_of_idle_options(groups.training, run)
         with threads_for(self._samples), seeded(int(run.rng.integers(2**63)), run.device):
             data = training_data(groups.training, pool, self.seen, self.options)
             self._noise_power, self._fixed = data.noise_power, data.size

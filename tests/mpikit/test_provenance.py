@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpikit.provenance import append_history, read_history, run_record, sha256
+from mpikit.provenance import append_history, hashes, read_history, run_record, sha256
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -77,3 +77,17 @@ def test_what_is_no_record_is_dropped():
 @given(st.text())
 def test_no_text_breaks_the_reader(text):
     assert all(isinstance(record, dict) for record in read_history(text))
+
+
+def test_files_of_one_name_keep_their_hashes(tmp_path):
+    paths = [tmp_path / folder / "scan.mdf" for folder in "abc"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(str(path))
+    found = hashes(paths)
+    assert list(found) == ["scan.mdf", "scan.mdf (2)", "scan.mdf (3)"]
+    assert list(found.values()) == [sha256(path) for path in paths]
+
+
+def test_a_history_that_is_deeper_than_any_program():
+    assert read_history("[" * 100_000) == []

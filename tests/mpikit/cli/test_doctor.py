@@ -27,7 +27,9 @@ def test_the_report_as_json(installed, monkeypatch):
     assert report["versions"]["python"] == platform.python_version()
     assert {"mpikit", "numpy", "scipy", "h5py", "torch"} <= set(report["versions"])
     assert None not in report["versions"].values()
-    assert set(report["extras"]) == {"compression", "datasets", "distributed", "nifti", "phantoms"}
+    assert set(report["extras"]) == {
+        "compression", "datasets", "distributed", "nifti", "phantoms", "xarray",
+    }  # fmt: skip
     assert report["blocked"] == ["unet"]
     assert report["failures"] == ["gone (gone 0.1): import failed: OSError: ~/secret"]
 

@@ -73,6 +73,26 @@ def test_a_whole_file(server, scan, content, tmp_path):
     assert (receipt.url, receipt.size, receipt.hash) == (scan.url, SIZE, digest(content))
 
 
+def test_a_new_file_is_not_condemned_by_the_receipt_of_the_old_one(
+    server, scan, content, tmp_path, monkeypatch
+):
+    """Killed between the two, it has no receipt, and gets one."""
+    path = fetch(scan, folder=tmp_path)
+    server.files[FILE] = new = content[::-1]
+    server.tags[FILE] = '"second"'
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mpikit.datasets.fetching.write_receipt", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(scan, folder=tmp_path, force=True)
+    assert fetch(scan, folder=tmp_path) == path
+    assert path.read_bytes() == new
+    assert read_receipt(path).hash == digest(new)
+
+
 def test_the_second_time_nothing_is_asked(server, scan, tmp_path):
     first = fetch(scan, folder=tmp_path)
     server.asked.clear()

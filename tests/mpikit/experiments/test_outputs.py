@@ -229,3 +229,28 @@ def test_pictures_of_the_documentation_are_small(small, tmp_path, rng):
 def test_pages_of_no_run(tmp_path):
     with pytest.raises(InputError, match="holds no results"):
         write_results_page([tmp_path], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../victim", "..", "a/b", ""])
+def test_pages_stay_in_their_folder(small, tmp_path, name):
+    write(small, tmp_path / "out")
+    results = tmp_path / "out" / "results.json"
+    results.write_text(results.read_text().replace('"name": "small"', f'"name": "{name}"'))
+    victim = tmp_path / "victim" / "kept"
+    victim.parent.mkdir()
+    victim.write_text("kept")
+    (tmp_path / "pages").mkdir()
+    with pytest.raises(InputError, match="the results are damaged"):
+        write_results_page([tmp_path / "out"], tmp_path / "pages")
+    assert victim.read_text() == "kept"
+
+
+def test_old_pages_stay_when_new_ones_cannot_be_made(small, tmp_path):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    write(small, tmp_path / "out")
+    before = {path: path.read_bytes() for path in write_results_page([tmp_path / "out"], pages)}
+    (tmp_path / "out" / "small-figure.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="the results are damaged"):
+        write_results_page([tmp_path / "out"], pages)
+    assert {path: path.read_bytes() for path in before} == before

@@ -247,6 +247,23 @@ def test_exploding_critics_are_stopped_and_the_last_good_state_is_kept(
 
 
 @pytest.mark.parametrize(
+    ("options", "repeats", "words"),
+    [
+        ({"paired_weight": 5.0}, "none", "paired_weight=5.0 does nothing: no signal was measured again"),
+        ({"paired_weight": 5.0}, "periods", ""),
+        ({"dropout": 0.5}, "none", "dropout does nothing: generator=auto takes the autoencoder"),
+        ({}, "none", ""),
+    ],
+)
+def test_options_that_do_nothing_for_these_scans(make, run, many_amplitudes, options, repeats, words):
+    told = []
+    make(steps=2, **options).fit([many_amplitudes(repeats=repeats)], run=run(tell=told.append))
+    said = [event.text for event in told if isinstance(event, Warned) and "does nothing" in event.text]
+    assert len(said) == (1 if words else 0)
+    assert all(words in text for text in said)
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"generator": "autoencoder", "odd": True}, "odd does nothing for generator=autoencoder"),
