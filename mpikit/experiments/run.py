@@ -152,12 +152,17 @@ def _do_all(
             try:
                 outcomes[key] = _done(piece, store, plan, resume=resume, tell=tell)
             except FAILURES as error:
-                name = "" if isinstance(error, MpikitError) else f"{type(error).__name__}: "
-                failed[key] = f"{name}{error}"
+                failed[key] = _in_words(error)
                 tell(Warned(f"{piece.label} failed: {failed[key]}"))
     except KeyboardInterrupt:
         raise StoppedError(len(outcomes), total) from None
     return outcomes, failed
+
+
+def _in_words(error: BaseException) -> str:
+    if not isinstance(error, MpikitError):
+        return f"{type(error).__name__}: {error}"
+    return f"{error}; {error.hint}" if error.hint else str(error)
 
 
 def _done(piece: Piece, store: Pieces, plan: Plan, *, resume: bool, tell: Callable[[Event], None]) -> Outcome:

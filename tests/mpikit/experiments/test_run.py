@@ -21,6 +21,21 @@ def run(small, folder, plan=PLAN, **options):
     return run_experiments([small.experiment()], folder, plan, **options)
 
 
+def test_a_piece_that_fails_says_what_to_do(small, tmp_path, monkeypatch):
+    """What is missing is missing for all pieces: whoever installs it needs the name."""
+
+    def missing(*_, **__):
+        raise InputError("no digits", hint="pip install them")
+
+    told = []
+    monkeypatch.setattr("mpikit.experiments.run._done", missing)
+    found = run(small, tmp_path / "out", tell=told.append)
+    assert set(found.failed.values()) == {"no digits; pip install them"}
+    assert any(
+        "failed: no digits; pip install them" in event.text for event in told if hasattr(event, "text")
+    )
+
+
 def test_pieces_are_done_once_and_taken_with_resume(small, tmp_path):
     folder = tmp_path / "new" / "folder"
     found = run(small, folder)
