@@ -89,8 +89,8 @@ def best_guess(matrix: Matrix, test: Samples) -> PositionErrors:
     """Return the errors of the posterior median, which knows the clean signals: the limit of all methods.
 
     The signals are those of the calibration, whose noise hardly counts; all its places within 11 mm are
-    equally probable, and so is the logarithm of the concentration. No method has a smaller mean error, unless
-    by chance.
+    equally probable, and so is the logarithm of the concentration. The noise is white, as that of the
+    simulated session is. No method has a smaller mean error, unless by chance.
 
     Parameters
     ----------

@@ -175,6 +175,11 @@ DAHMS_CHOICES = (
     ),
     Choice("loss", "Wasserstein", "Wasserstein with equal weights of both critics"),
     Choice(
+        "how the values of the preset mpikit were found",
+        "not applicable",
+        "by single trainings on one simulated session, with six times the noise of this one",
+    ),
+    Choice(
         "optimiser",
         "not stated",
         "Adam; paper: 2e-4, decays 0.5 and 0.9, as in the code of Dittmer et al.; mpikit: 2e-3 for the "

@@ -13,6 +13,7 @@ from mpikit.checkpoints import FileCheckpoint, only_one
 from mpikit.compare.methods import FAILURES
 from mpikit.errors import InputError, MpikitError
 from mpikit.events import Event, Finding, Step, Warned, silent
+from mpikit.experiments.code import code_of
 from mpikit.experiments.experiment import Experiment, Findings, Outcome, Piece, Plan, Work
 from mpikit.experiments.pieces import Pieces
 from mpikit.plugins import registry
@@ -144,6 +145,7 @@ def _do_all(
         outcomes = {key: kept for key, piece in pieces.items() if (kept := store.load(piece)) is not None}
         words = f"{len(outcomes)} of {total} pieces are there already"
         tell(Finding("kept", len(outcomes), words))
+        _warn_of_others(pieces, outcomes, plan, tell)
     try:
         for number, (key, piece) in enumerate(pieces.items(), start=1):
             if key in outcomes:
@@ -157,6 +159,26 @@ def _do_all(
     except KeyboardInterrupt:
         raise StoppedError(len(outcomes), total) from None
     return outcomes, failed
+
+
+def _warn_of_others(
+    pieces: Mapping[str, Piece], kept: Mapping[str, Outcome], plan: Plan, tell: Callable[[Event], None]
+) -> None:
+    """Say which of the kept pieces would be other ones today."""
+    for name, what, here in (
+        ("device", "on another device", lambda _: plan.device),
+        ("code", "by other code of the same version", lambda piece: code_of(piece.settings.get("method"))),
+    ):
+        others = [
+            pieces[key].label
+            for key, outcome in kept.items()
+            if (then := outcome.about.get(name)) and then != here(pieces[key])
+        ]
+        if others:
+            listed = "; ".join(others[:3]) + (" and others" if len(others) > 3 else "")
+            tell(
+                Warned(f"{len(others)} of the kept pieces were made {what}: {listed}; --force does all anew")
+            )
 
 
 def _in_words(error: BaseException) -> str:
@@ -185,7 +207,12 @@ def _done(piece: Piece, store: Pieces, plan: Plan, *, resume: bool, tell: Callab
 
     begun = time.perf_counter()
     outcome = piece.work(Work(plan.device, listen, checkpoint))
-    about: dict[str, Any] = {**outcome.about, "device": plan.device, "seconds": time.perf_counter() - begun}
+    about: dict[str, Any] = {
+        **outcome.about,
+        "device": plan.device,
+        "code": code_of(piece.settings.get("method")),
+        "seconds": time.perf_counter() - begun,
+    }
     if warned:
         about["warnings"] = warned
     saved = store.save(piece, Outcome(outcome.values, outcome.arrays, about))

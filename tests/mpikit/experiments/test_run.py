@@ -174,3 +174,50 @@ def test_a_training_goes_on_within_its_piece(small, tmp_path, monkeypatch):
     assert not checkpoint.exists()
     [one], [other] = whole.outcomes.values(), parts.outcomes.values()
     assert one.values == other.values
+
+
+def warnings_of_resume(small, folder, plan=PLAN):
+    told = []
+    run(small, folder, plan, resume=True, tell=told.append)
+    return [event.text for event in told if isinstance(event, Warned)]
+
+
+def test_kept_pieces_of_another_device_or_of_other_code_are_warned_of(small, tmp_path, monkeypatch):
+    run(small, tmp_path / "out")
+    assert warnings_of_resume(small, tmp_path / "out") == []
+    (words,) = warnings_of_resume(small, tmp_path / "out", Plan(scale="smoke", device="cuda"))
+    assert words.startswith("2 of the kept pieces were made on another device: <b>first</b>; <b>second</b>")
+    monkeypatch.setattr("mpikit.experiments.run.code_of", lambda _: "changed")
+    (words,) = warnings_of_resume(small, tmp_path / "out")
+    assert "2 of the kept pieces were made by other code" in words
+    assert "--force" in words
+
+
+def test_the_code_of_a_method_is_ours_and_that_of_its_package(tmp_path, monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    from mpikit.experiments import code
+
+    assert code.code_of("wiener") == code.code_of(None) == code.code_of("no such method")
+    package = tmp_path / "strange"
+    package.mkdir()
+    (package / "__init__.py").write_text("LEVEL = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import strange
+
+    def build(options):
+        raise AssertionError(options)
+
+    build.__module__ = "strange.method"
+    offer = SimpleNamespace(record=SimpleNamespace(name="odd", build=build), distribution="elsewhere")
+    known = {**code.registry().denoisers, "odd": [offer]}
+    monkeypatch.setattr(code, "registry", lambda: SimpleNamespace(denoisers=known))
+    before = code.code_of("odd")
+    assert before != code.code_of("wiener")
+    (package / "__init__.py").write_text("LEVEL = 2\n")
+    code._hash_of.cache_clear()
+    assert code.code_of("odd") != before
+    assert code.code_of("wiener") == code.code_of(None)
+    monkeypatch.delitem(sys.modules, "strange")
+    assert strange.LEVEL == 1
