@@ -1,6 +1,10 @@
 """Sphinx settings; build with ``sphinx-build -W -b html docs docs/_build``."""
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for tutorial_order
 
 project = "mpikit"
 author = "The mpikit developers"
@@ -14,12 +18,14 @@ exclude_patterns = ["_build", "plugins/example", "plugins/learned", "tutorials",
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
+autodoc_typehints = "none"  # the docstrings have types, shapes and units
+maximum_signature_line_length = 80
 numpydoc_show_class_members = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "tutorials",
     "gallery_dirs": "auto_tutorials",
+    "within_subsection_order": "tutorial_order.FromFirstToLast",
     "filename_pattern": "",  # run every script, not only plot_*
     "abort_on_example_error": True,
     "download_all_examples": False,
@@ -28,8 +34,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e6,
 }
 
-html_theme = "alabaster"
-html_theme_options = {
-    "description": "Denoise and reconstruct Magnetic Particle Imaging data",
-    "fixed_sidebar": True,
-}
+html_theme = "furo"  # dark and light, readable on a phone
+html_title = f"mpikit {version}"
+html_static_path = ["_static"]
+html_css_files = ["mpikit.css"]

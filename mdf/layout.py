@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mdf.nodes import as_complex, check_filters, check_numbers, signal_dtype
+from mdf.nodes import as_complex, check_chunks, check_filters, check_numbers, signal_dtype
 from mdf.sparsity import Sparsity
 
 Array = np.ndarray[Any, Any]
@@ -116,6 +116,7 @@ class Stored:
 
     def check_amount(self, wanted: int) -> None:
         """Refuse to fill the memory with values that a damaged file declares and does not hold."""
+        check_chunks(self.dataset, wanted)
         is_much = wanted > _MUCH and not self.dataset.is_virtual and self.sparsity is None
         if is_much and wanted > _MOST_COMPRESSED * self.dataset.id.get_storage_size():
             raise ValueError(f"it declares the shape {self.dataset.shape} and holds next to nothing")

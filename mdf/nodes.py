@@ -19,6 +19,10 @@ from mdf.heap import check_heap
 from mdf.spec import Field
 
 LARGEST_VALUE = 2**30  # bytes; metadata that claims to be larger is not believed
+_MUCH, _MOST_COMPRESSED = 2**24, 1500  # bytes; as much as any filter reaches
+_MOST_TEXTS = 4096
+_MOST_LETTERS = 2**24  # of all texts of a dataset
+_MOST_CHUNKS, _SMALL_CHUNK = 2**20, 1024  # bytes of a chunk; there are large files with many chunks
 _SOFT_LINKS = 8  # more in a row are taken for a loop
 
 
@@ -139,12 +143,23 @@ def read_text(dataset: h5py.Dataset) -> tuple[Any, bool]:
     _check_size(dataset)
     check_filters(dataset)
     check_heap(dataset, set())
-    raw = np.asarray(dataset[()], dtype=object)
-    texts = [_decode(value) for value in raw.reshape(-1)]
+    texts = [_decode(raw) for raw in _raw_texts(dataset)]
     is_utf8 = all(good for _, good in texts)
-    if raw.ndim == 0:
+    if dataset.shape == ():
         return texts[0][0], is_utf8
-    return np.array([text for text, _ in texts], dtype=np.str_).reshape(raw.shape), is_utf8
+    return np.array([text for text, _ in texts], dtype=np.str_).reshape(dataset.shape), is_utf8
+
+
+def _raw_texts(dataset: h5py.Dataset) -> list[bytes]:
+    """Return one text after another: all of them may be one and the same huge text of the file."""
+    found: list[bytes] = []
+    longest = 0
+    for place in np.ndindex(dataset.shape):
+        found.append(dataset[place])
+        longest = max(longest, len(found[-1]))
+        if longest * dataset.size > _MOST_LETTERS:  # an array of text has room for the longest everywhere
+            raise ValueError(f"its {dataset.size} texts are too long to be believed")
+    return found
 
 
 def _decode(value: bytes) -> tuple[str, bool]:
@@ -192,8 +207,22 @@ def signal_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _check_size(dataset: h5py.Dataset) -> None:
-    if dataset.size * dataset.dtype.itemsize > LARGEST_VALUE:
+    is_text, declared = dataset.dtype.kind in "OS", dataset.size * dataset.dtype.itemsize
+    if declared > LARGEST_VALUE or (is_text and dataset.size > _MOST_TEXTS):
         raise ValueError(f"its shape {dataset.shape} is too large to be believed")
+    most = max(_MUCH, _MOST_COMPRESSED * dataset.id.get_storage_size())
+    if declared > most and not dataset.is_virtual:
+        raise ValueError(f"it declares the shape {dataset.shape} and holds next to nothing")
+    check_chunks(dataset, declared)
+
+
+def check_chunks(dataset: h5py.Dataset, wanted: int) -> None:
+    """Refuse to read bytes in so many tiny chunks that HDF5 would take gigabytes, and minutes, for their list."""
+    if not dataset.chunks:
+        return
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if size < _SMALL_CHUNK and wanted > _MOST_CHUNKS * size:
+        raise ValueError(f"it is cut into too many chunks, of the shape {dataset.chunks} only")
 
 
 def read_value(dataset: h5py.Dataset, field: Field) -> tuple[Any, bool]:

@@ -269,7 +269,7 @@ class Values:
         """Return the mask of all O + E frames: it may count the B + E that are stored."""
         kept, positions = sparsity.num_kept, sparsity.num_positions
         empty = self._stored_axes.shape[0] - kept
-        counts_kept = len(is_background) == kept + empty != positions + empty
+        counts_kept = is_background.size == kept + empty != positions + empty
         first = kept if counts_kept else positions
         with reading(self.path, spec.BACKGROUND):
             if not np.array_equal(is_background, np.arange(first + empty) >= first):

@@ -152,7 +152,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray
         about, made_with = json.loads(header["about"]), json.loads(header.get("made_with", "{}"))
         if not (isinstance(about, dict) and isinstance(made_with, dict)):
             raise ValueError("it does not say what it belongs to")
-    except (SafetensorError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (
+        SafetensorError, OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError,
+    ) as error:  # fmt: skip
         raise InputError(
             f"{path.name} cannot be read as a checkpoint of this mpikit: {error}",
             hint="--force starts the training anew",
@@ -164,7 +166,7 @@ def _difference(name: str, said: Mapping[str, Any], asked: Mapping[str, Any]) ->
     """Say what differs, down to one entry of a table."""
     before, now = said.get(name), asked[name]
     if isinstance(before, dict) and isinstance(now, dict):
-        entry = next(key for key in [*now, *before] if before.get(key) != now.get(key))
+        entry = next(key for key in [*now, *before] if before.get(key, ...) != now.get(key, ...))
         if name == "inputs":
             return f"it was fitted to other files ({entry} was changed, added or left out)"
         return f"its {entry} is {before.get(entry)!r}, now it is {now.get(entry)!r}"

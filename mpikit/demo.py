@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mpikit.denoise import Denoised
 from mpikit.denoise_file import default_output, denoise_file
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, silent
 from mpikit.figures import side_by_side
-from mpikit.files import check_output
+from mpikit.files import check_output, planned_outputs
 from mpikit.metrics import snr
 from mpikit.reconstruct import Result, reconstruct_file
 from mpikit.scan_file import read_scan
@@ -72,10 +75,10 @@ def run_demo(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    scan, clean, matrix = (folder / name for name in ("scan.mdf", "scan.clean.mdf", "systemmatrix.mdf"))
-    picture = folder / "demo.png"
-    for path in (scan, clean, matrix, picture, *_later(scan)):
+    outputs = _outputs(folder)
+    for path in outputs:
         check_output(path, overwrite=overwrite)
+    scan, clean, matrix, picture, *_ = outputs
     scanner = preset(PRESET)
     _title(tell, "a scan of a smiling phantom, simulated")
     how = How(seed=seed, overwrite=overwrite, tell=tell)
@@ -94,6 +97,37 @@ def run_demo(
     images = [_image(path, matrix, overwrite=overwrite, tell=tell) for path in (scan, denoised.path)]
     _compare(picture, images, overwrite=overwrite)
     return Demo(folder, picture, denoised.result, _true_snr(clean, scan, denoised.result))
+
+
+def plan_demo(folder: Path, *, seed: int = 0, overwrite: bool = False) -> dict[str, Any]:
+    """Say what `run_demo` would do, ready for JSON; nothing is made or written.
+
+    Raises
+    ------
+    InputError
+        As `run_demo`, for what is there already.
+    """
+    outputs = _outputs(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"the folder {folder} cannot be made: {os.strerror(errno.EEXIST)}")
+    for path in outputs if folder.is_dir() else ():
+        check_output(path, overwrite=overwrite)
+    return {
+        "folder": str(folder),
+        "preset": PRESET,
+        "noise": list(NOISE),
+        "method": METHOD,
+        "iterations": ITERATIONS,
+        "lambda": LAMBDA,
+        "seed": seed,
+        "outputs": planned_outputs(outputs),
+    }
+
+
+def _outputs(folder: Path) -> list[Path]:
+    """Scan, clean scan, system matrix, the last picture, and what comes in between."""
+    scan, *others = (folder / name for name in ("scan.mdf", "scan.clean.mdf", "systemmatrix.mdf", "demo.png"))
+    return [scan, *others, *_later(scan)]
 
 
 def _later(scan: Path) -> list[Path]:

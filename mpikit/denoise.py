@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from mpikit.errors import InputError, MpikitError, NumericalError, PluginError
+from mpikit.errors import InputError, MpikitError, PluginError
 from mpikit.events import Event, Warned, silent
+from mpikit.guarded import checked_output, protected
 from mpikit.independence import warn_of_correlation
 from mpikit.judging import Holdout, Score, hold_out
 from mpikit.locked import warn_of_locked_lines
@@ -263,21 +264,21 @@ def _restored(offer: Offer[Denoiser], options: BaseModel, state: Mapping[str, An
 @contextmanager
 def _blaming(model: str) -> Iterator[None]:
     """Turn what goes wrong with a restored state into an `InputError` that names the model file, if any."""
+    misfits = (LookupError, RuntimeError, TypeError, ValueError)
     try:
         yield
-    except MpikitError:
-        raise
-    except (LookupError, RuntimeError, TypeError, ValueError) as error:
-        if not model:
+    except (MpikitError, *misfits) as error:
+        cause = error.__cause__ if isinstance(error, PluginError) else error  # of a guarded plugin
+        if not model or not isinstance(cause, misfits):
             raise
         raise InputError(
-            f"{model} cannot be applied: {type(error).__name__}: {error}",
+            f"{model} cannot be applied: {type(cause).__name__}: {cause}",
             hint="the file may be damaged, or of another version of the method: fit it again",
         ) from error
 
 
 def check_signal(scan: Scan, tell: Callable[[Event], None], *, subtracted: bool) -> None:
-    """Refuse values that are no numbers (`InputError`); warn of what makes figures too good.
+    """Refuse values that are no numbers (`InputError`), once for all methods; warn of too good figures.
 
     Parameters
     ----------
@@ -287,10 +288,13 @@ def check_signal(scan: Scan, tell: Callable[[Event], None], *, subtracted: bool)
     subtracted : bool
         The background is removed, or was.
     """
-    if not np.isfinite(scan.signal).all() or not np.isfinite(scan.background).all():
+    if not scan.signal.size:
         raise InputError(
-            f"{scan.name}: the signal has values that are no numbers", hint="repair the file first"
+            f"{scan.name} has no frame of an object, its shape is {scan.signal.shape}",
+            hint="name a measurement of an object",
         )
+    _refuse_no_numbers(scan, scan.signal, scan.foreground_index, "signal")
+    _refuse_no_numbers(scan, scan.background, scan.background_index, "background")
     if scan.corrections.background and scan.repeats != "none":  # without repeats there are no figures
         words = "all repeats share the noise of the background that was subtracted"
         tell(
@@ -298,6 +302,21 @@ def check_signal(scan: Scan, tell: Callable[[Event], None], *, subtracted: bool)
         )
     warn_of_correlation(scan, tell)
     warn_of_locked_lines(scan, tell, subtracted=subtracted)
+
+
+def _refuse_no_numbers(scan: Scan, signals: NDArray[np.float32], index: NDArray[np.int64], what: str) -> None:
+    wrong = 0
+    for frame in signals:  # one frame at a time bounds the memory
+        wrong += frame.size - int(np.count_nonzero(np.isfinite(frame)))
+    if not wrong:
+        return
+    number = next(n for n, frame in enumerate(signals) if not np.isfinite(frame).all())
+    period, channel, _ = np.argwhere(~np.isfinite(signals[number]))[0]
+    raise InputError(
+        f"{scan.name}: the {what} has {wrong} values that are no numbers, first in frame {index[number]} "
+        f"(counted from 0 as they were acquired), period {period}, receive channel {channel}",
+        hint="repair the file first",
+    )
 
 
 def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) -> None:
@@ -319,9 +338,8 @@ def refuse_if_missing(scan: Scan, offer: Offer[Denoiser], options: BaseModel) ->
 
 def denoised(method: Method, scan: Scan, run: Run) -> NDArray[np.float32]:
     """Apply a method, and refuse output of another shape (`PluginError`) or that is no numbers."""
-    output = method.denoise(scan, run=run)
-    if output.shape != scan.signal.shape:
-        raise PluginError(f"the method gave the shape {output.shape}, expected {scan.signal.shape}")
-    if not np.isfinite(output).all():
-        raise NumericalError(f"{scan.name}: the denoised signal has values that are no numbers")
-    return output.astype(np.float32, copy=False)
+    output = checked_output(
+        method.denoise(protected(scan), run=run), scan.signal.shape, "the method", f"signal for {scan.name}"
+    )
+    kept: NDArray[np.float32] = output.astype(np.float32, copy=np.may_share_memory(output, scan.signal))
+    return kept

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 import mdf
 from mpikit.compare.auto import Choice, choose, denoise_chosen
-from mpikit.compare.auto_options import auto_candidates
 from mpikit.compare.choice import AUTO
 from mpikit.compare.methods import Candidate
-from mpikit.compare.unchanged import find_method
-from mpikit.denoise import Denoised, denoise_scan, refuse_if_missing
+from mpikit.denoise import Denoised, denoise_scan, denoised
+from mpikit.denoise_job import Job, Request, Wanted, default_output, prepare
 from mpikit.denoise_write import write_denoised
 from mpikit.device import choose_device
-from mpikit.errors import InputError, UsageError
-from mpikit.events import Event, Warned, silent
-from mpikit.files import check_output
-from mpikit.models import Card, check_model_fits, fitted_card, has_seen, load_model, save_model
+from mpikit.errors import InputError
+from mpikit.events import Event, Finding, Warned, silent
+from mpikit.models import fitted_card, save_model
 from mpikit.options import parse_options
-from mpikit.plugins import Offer
-from mpikit.provenance import run_record
-from mpikit.records import Denoiser, Run
+from mpikit.provenance import hashes, run_record
+from mpikit.records import Run
 from mpikit.scan import Repeats, Scan
-from mpikit.scan_set import (
-    describe_repeats,
-    file_history,
-    read_repeated,
-    refuse_calibration,
-    was_denoised,
-)
+from mpikit.scan_set import describe_repeats
 from mpikit.scoring import score_table
+from mpikit.signal import subtract_background
+
+__all__ = [
+    "DenoisedFile",
+    "default_output",
+    "denoise_file",
+    "denoise_requested",
+    "plan",
+    "plan_requested",
+]
 
 
 @dataclass(frozen=True)
@@ -63,39 +63,6 @@ class DenoisedFile:
     cite: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """A method with its options, and its state if it is fitted already."""
-
-    offer: Offer[Denoiser]
-    options: BaseModel
-    state: Mapping[str, NDArray[Any]] | None = None
-    cleared_first: bool = False
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What is to be done, checked as far as it can be before the work.
-
-    One method is wanted, or one of some candidates.
-    """
-
-    source: Path
-    output: Path
-    inputs: tuple[Path, ...]
-    wanted: _Wanted | None
-    candidates: tuple[Candidate, ...]
-    scan: Scan
-    warnings: tuple[str, ...]
-    no_score: str
-
-    @property
-    def learned(self) -> bool:
-        """Something computes on a device, where there is one."""
-        offers = [self.wanted.offer] if self.wanted else [each.offer for each in self.candidates]
-        return any(offer.record.learned for offer in offers)
-
-
 def denoise_file(  # noqa: PLR0913 - as many arguments as the command has options
     source: Path,
     *,
@@ -105,6 +72,7 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
     model: Path | None = None,
     keep_model: Path | None = None,
     repeats: Repeats | None = None,
+    background_files: Sequence[Path] = (),
     seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
@@ -129,6 +97,9 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
         Where to keep the fitted model.
     repeats : {"frames", "periods", "both", "none"} or None
         None finds out.
+    background_files : sequence of Path
+        Empty measurements, whose frames the method sees instead of the background frames of the source: one,
+        or two for before and after. The denoised file does not hold them.
     seed : int
     device : {"auto", "cpu", "cuda"}
     overwrite : bool
@@ -146,49 +117,103 @@ def denoise_file(  # noqa: PLR0913 - as many arguments as the command has option
         Nothing is written then, unless the fitted model was kept and the denoised file cannot be written: it
         is safe by then.
     """
-    job = _prepare(
-        Path(source),
-        method=method,
-        parameters=parameters,
-        output=output,
-        model=model,
-        keep_model=keep_model,
-        repeats=repeats,
-        overwrite=overwrite,
+    request = Request(
+        method,
+        parameters,
+        None if model is None else Path(model),
+        repeats,
+        tuple(Path(path) for path in background_files),
+        seed,
+        device,
+        overwrite,
     )
+    kept = None if keep_model is None else Path(keep_model)
+    return denoise_requested(
+        Path(source), None if output is None else Path(output), request, keep_model=kept, tell=tell
+    )
+
+
+def denoise_requested(
+    source: Path,
+    output: Path | None,
+    request: Request,
+    *,
+    keep_model: Path | None = None,
+    tell: Callable[[Event], None] = silent,
+) -> DenoisedFile:
+    """Denoise an MDF file as it is asked for, see `denoise_file`."""
+    job = prepare(source, output, request, keep_model=keep_model)
     # only learned methods compute on a device, and asking for one imports torch
-    device = choose_device(device) if job.learned or device != "auto" else "cpu"
-    tell(describe_repeats(job.scan, asked=repeats is not None))
+    learned = job.chosen.learned or request.device != "auto"
+    device = choose_device(request.device) if learned else "cpu"
+    tell(describe_repeats(job.scan, asked=request.repeats is not None))
+    if request.background_files:
+        tell(_describe_background(job, request))
     for words in job.warnings:
         tell(Warned(words))
-    run = Run(rng=np.random.default_rng(seed), device=device, tell=tell)
-    done, result, choice = _denoised(job, run, seed=seed, model=Path(model).name if model is not None else "")
-    name, chosen = done.offer.record.name, done.options.model_dump(mode="json")
-    reasons = {} if choice is None else {"auto": choice.as_json()}
-    record = run_record(
-        "denoise",
-        inputs=job.inputs,
-        options={"method": name, **chosen, "repeats": job.scan.repeats},
-        seed=seed,
-        distribution=done.offer.distribution,
-        device=device,
-        scores=score_table(result),
-        **reasons,
-    )
+    run = Run(rng=np.random.default_rng(request.seed), device=device, tell=tell)
+    model = request.model.name if request.model is not None else ""
+    done, result, choice = _denoised(job, run, seed=request.seed, model=model)
+    record = _record(job, request, done, result, choice, device)
     if keep_model is not None:  # first: a fit may have taken hours, and the model makes the file again
         card = fitted_card(done.offer, done.options, record, [job.scan], cleared_first=done.cleared_first)
-        save_model(keep_model, card, result.method.state(), overwrite=overwrite)
+        save_model(keep_model, card, result.method.state(), overwrite=request.overwrite)
+    own = replace(result, background=_own_background(job, done, result, run))
     with _blaming_the_disk(keep_model):
-        write_denoised(job.source, job.output, job.scan, result, record, overwrite=overwrite)
+        write_denoised(job.source, job.output, job.stored, own, record, overwrite=request.overwrite)
     return DenoisedFile(job.output, keep_model, result, choice, done.offer.record.cite)
 
 
-def _denoised(job: _Job, run: Run, *, seed: int, model: str) -> tuple[_Wanted, Denoised, Choice | None]:
+def _describe_background(job: Job, request: Request) -> Finding:
+    names = " and ".join(path.name for path in request.background_files)
+    count, own = len(job.scan.background), len(job.stored.background)
+    text = f"background: {count} frames of {names}" + (f" instead of its own {own}" if own else "")
+    return Finding("background", count, text)
+
+
+def _record(
+    job: Job, request: Request, done: Wanted, result: Denoised, choice: Choice | None, device: str
+) -> dict[str, Any]:
+    """Collect what the history keeps; empty measurements stand apart from what was denoised."""
+    more: dict[str, Any] = {} if choice is None else {"auto": choice.as_json()}
+    if request.background_files:
+        more["background_files"] = hashes(request.background_files)
+    name, chosen = done.offer.record.name, done.options.model_dump(mode="json")
+    return run_record(
+        "denoise",
+        inputs=request.inputs(job.source),
+        options={"method": name, **chosen, "repeats": job.scan.repeats},
+        seed=request.seed,
+        distribution=done.offer.distribution,
+        device=device,
+        scores=score_table(result),
+        no_score=result.no_score or None,
+        asked=job.chosen.asked(request.repeats),
+        **more,
+    )
+
+
+def _own_background(job: Job, done: Wanted, result: Denoised, run: Run) -> NDArray[np.float32]:
+    """Return the denoised background frames of the file itself, (E, J, C, V), whatever the method saw."""
+    own = job.stored
+    if job.scan is own:
+        return result.background
+    if not len(own.background):
+        return own.background
+    # empty measurements come before, and the frames of the file move on
+    later = job.scan.foreground_index[0] - own.foreground_index[0]
+    frames = replace(job.scan, signal=own.background, foreground_index=own.background_index + later)
+    seen: Scan = subtract_background(frames) if done.cleared_first else frames
+    with done.offer.blamed():
+        return denoised(result.method, seen, replace(run, rng=run.rng.spawn(1)[0], tell=silent))
+
+
+def _denoised(job: Job, run: Run, *, seed: int, model: str) -> tuple[Wanted, Denoised, Choice | None]:
     """Denoise by the method that is wanted, or by the one that `auto` chooses."""
-    wanted = job.wanted
+    wanted = job.chosen.wanted
     if wanted is None:
-        choice = choose(job.scan, job.candidates, seed=seed, device=run.device, tell=run.tell)
-        done = _Wanted(choice.offer, choice.options, cleared_first=choice.cleared_first)
+        choice = choose(job.scan, job.chosen.candidates, seed=seed, device=run.device, tell=run.tell)
+        done = Wanted(choice.offer, choice.options, cleared_first=choice.cleared_first)
         return done, denoise_chosen(job.scan, choice, run=run), choice
     result = denoise_scan(
         job.scan,
@@ -212,19 +237,27 @@ def plan(
     model: Path | None = None,
     keep_model: Path | None = None,
     repeats: Repeats | None = None,
+    background_files: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Say what `denoise_file` would do, ready for JSON; nothing is fitted or written."""
-    job = _prepare(
-        Path(source),
-        method=method,
-        parameters=parameters,
-        output=output,
-        model=model,
-        keep_model=keep_model,
-        repeats=repeats,
+    request = Request(
+        method,
+        parameters,
+        None if model is None else Path(model),
+        repeats,
+        tuple(Path(path) for path in background_files),
         overwrite=overwrite,
     )
+    kept = None if keep_model is None else Path(keep_model)
+    return plan_requested(Path(source), None if output is None else Path(output), request, keep_model=kept)
+
+
+def plan_requested(
+    source: Path, output: Path | None, request: Request, *, keep_model: Path | None = None
+) -> dict[str, Any]:
+    """Say what `denoise_requested` would do, ready for JSON; nothing is fitted or written."""
+    job = prepare(source, output, request, keep_model=keep_model)
     about = {
         "source": str(job.source),
         "output": str(job.output),
@@ -232,9 +265,9 @@ def plan(
         "shape": dict(zip("NJCV", job.scan.signal.shape, strict=True)),
         "background_frames": len(job.scan.background),
     }
-    wanted = job.wanted
+    wanted = job.chosen.wanted
     if wanted is None:
-        return about | {"method": AUTO, "candidates": [_planned(job, each) for each in job.candidates]}
+        return about | {"method": AUTO, "candidates": [_planned(job, each) for each in job.chosen.candidates]}
     free = wanted.cleared_first or wanted.offer.record.frees_from_background(job.scan, wanted.options)
     return about | {
         "method": wanted.offer.record.name,
@@ -244,7 +277,7 @@ def plan(
     }
 
 
-def _planned(job: _Job, candidate: Candidate) -> dict[str, Any]:
+def _planned(job: Job, candidate: Candidate) -> dict[str, Any]:
     """Say what `auto` would try, and what the scan lacks for it."""
     record = candidate.offer.record
     options = parse_options(record, candidate.parameters)
@@ -256,109 +289,6 @@ def _planned(job: _Job, candidate: Candidate) -> dict[str, Any]:
         "options": options.model_dump(mode="json"),
         "lacks": lacks,
     }
-
-
-def default_output(source: Path, method: str) -> Path:
-    """Name of the denoised file: ``STEM.METHOD.mdf`` beside the source."""
-    return source.with_name(f"{source.stem}.{method}.mdf")
-
-
-def _prepare(
-    source: Path,
-    *,
-    method: str,
-    parameters: tuple[str, ...],
-    output: Path | None,
-    model: Path | None,
-    keep_model: Path | None,
-    repeats: Repeats | None,
-    overwrite: bool,
-) -> _Job:
-    """Read and check all that a run needs; nothing is fitted or written."""
-    if model is not None and keep_model is not None:
-        raise UsageError(
-            f"--save-model keeps what was fitted, and with --model {Path(model).name} nothing is",
-            hint="copy the model file, or leave one of the two out",
-        )
-    card, wanted, candidates = _method(method, parameters, model)
-    history = _check_source(source)
-    output = Path(output) if output else default_output(source, wanted.offer.record.name if wanted else AUTO)
-    inputs = (source,) if model is None else (source, Path(model))
-    check_output(output, inputs=inputs, overwrite=overwrite)
-    if keep_model is not None:
-        _check_model_output(Path(keep_model), output, inputs, overwrite=overwrite)
-    scan = read_repeated(source, repeats=repeats)
-    warnings = []
-    if was_denoised(history):
-        warnings.append(
-            f"{scan.name} was denoised before: its repeats are no longer independent, no figure holds"
-        )
-    if card is not None and model is not None:
-        odd = check_model_fits(card, Path(model), scan)
-        warnings += [odd] if odd else []
-    if wanted is not None:
-        refuse_if_missing(scan, wanted.offer, wanted.options)
-    no_score = ""
-    if card is not None and wanted is not None:
-        no_score = has_seen(card, source, scan, learned=wanted.offer.record.learned)
-    return _Job(source, output, inputs, wanted, candidates, scan, tuple(warnings), no_score)
-
-
-def _method(
-    method: str, parameters: tuple[str, ...], model: Path | None
-) -> tuple[Card | None, _Wanted | None, tuple[Candidate, ...]]:
-    """Find the method, of a model with its card, or the candidates of `auto`."""
-    if model is None:
-        if method in ("", AUTO):
-            return None, None, tuple(auto_candidates(parameters))
-        offer = find_method(method)
-        return None, _Wanted(offer, parse_options(offer.record, parameters)), ()
-    card, state = load_model(Path(model))
-    if method == AUTO:
-        raise UsageError(
-            f"{Path(model).name} is a model of {card.method!r}, so that there is nothing to choose",
-            hint="leave --method out, or leave --model out",
-        )
-    offer = find_method(method or card.method)
-    options = _model_options(Path(model), card, offer, parameters)
-    return card, _Wanted(offer, options, state, card.cleared_first), ()
-
-
-def _check_source(source: Path) -> list[dict[str, Any]]:
-    """Refuse what cannot be denoised; return the history of the file."""
-    if not source.name:
-        raise UsageError("no file is named", hint="mpikit denoise scan.mdf")
-    refuse_calibration(source)
-    return file_history(source)
-
-
-def _check_model_output(keep_model: Path, output: Path, inputs: tuple[Path, ...], *, overwrite: bool) -> None:
-    if keep_model.resolve() == output.resolve():
-        raise UsageError(
-            f"the model and the denoised file cannot both be {output.name}",
-            hint="give --save-model another name",
-        )
-    check_output(keep_model, inputs=inputs, overwrite=overwrite, option="--save-model")
-
-
-def _model_options(model: Path, card: Card, offer: Offer[Denoiser], parameters: tuple[str, ...]) -> BaseModel:
-    if parameters:
-        raise InputError(
-            f"the options of a fitted model are in {model.name}",
-            hint="leave out --param, or leave out --model",
-        )
-    if card.method != offer.record.name:
-        raise InputError(
-            f"{model.name} is a model of {card.method!r}, not of {offer.record.name!r}",
-            hint=f"say --method {card.method}, or leave --method out",
-        )
-    try:
-        return offer.record.options.model_validate(dict(card.options))
-    except ValueError as error:
-        raise InputError(
-            f"the options in the model file {model.name} are not those of {card.method}",
-            hint="it was made by another version of the method: fit it again",
-        ) from error
 
 
 @contextmanager

@@ -1,67 +1,98 @@
-"""Denoise several MDF files, one after the other: what goes wrong with one does not stop the rest."""
+"""Denoise several MDF files: what goes wrong with one does not stop the rest, here or on workers."""
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mdf
-from mpikit.compare.auto_options import auto_candidates
-from mpikit.compare.choice import AUTO
-from mpikit.compare.unchanged import find_method
-from mpikit.denoise_file import DenoisedFile, default_output, denoise_file, plan
-from mpikit.errors import InputError, MpikitError, UsageError
-from mpikit.events import Event, Finding, silent
-from mpikit.models import load_model
-from mpikit.options import parse_options
+from mpikit.denoise_file import default_output, denoise_requested, plan_requested
+from mpikit.denoise_job import Chosen, Request, choose_method
+from mpikit.denoise_outcome import Outcome, made_before
+from mpikit.device import set_torch_threads, torch_threads
+from mpikit.errors import InputError, MpikitError, NumericalError, UsageError
+from mpikit.events import Event, Finding, Step, silent
 from mpikit.scan import Repeats
 from mpikit.scan_set import measurement_files
-from mpikit.scoring import score_table
+from mpikit.workers import check_workers, one_by_one
+
+Tell = Callable[[Event], None]
+
+__all__ = ["Outcome", "denoise_files", "plan_files"]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one of several files.
+class _File:
+    """One of the files, as a worker needs it.
 
     Parameters
     ----------
-    source : Path
-    done : DenoisedFile or None
-        None when it failed.
-    error, hint : str
-        What went wrong, and what to do about it.
+    number : int
+        From 1.
+    source, output : Path
+    there, fresh : bool
+        The source was there when the work began; the output was not.
     """
 
+    number: int
     source: Path
-    done: DenoisedFile | None
-    error: str = ""
-    hint: str = ""
+    output: Path
+    there: bool
+    fresh: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the outcome, ready for JSON."""
-        return {
-            "source": str(self.source),
-            "output": str(self.done.path) if self.done else None,
-            "auto": self.done.choice.as_json() if self.done and self.done.choice else None,
-            "scores": score_table(self.done.result) if self.done else [],
-            "no_score": (self.done.result.no_score or None) if self.done else None,
-            "error": self.error or None,
-            "hint": self.hint or None,
-        }
+    def elsewhere(self) -> _File:
+        """Return the same for a worker in any folder."""
+        return replace(self, source=self.source.absolute(), output=self.output.absolute())
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Files with their outputs, checked together before the first one is read."""
+class _Making:
+    """How each file is made.
 
-    sources: tuple[Path, ...]
-    outputs: tuple[Path, ...]
+    Parameters
+    ----------
+    request : Request
+    resume : bool
+        Keep outputs that were made in the same way.
+    threads : int or None
+        Of torch, on workers: rounding depends on it. None leaves them as they are.
+    """
+
+    request: Request
+    resume: bool
+    threads: int | None = None
+
+    def __call__(self, file: _File, tell: Tell) -> Outcome:
+        """Make a file; what is wrong with it is part of the outcome."""
+        try:
+            return self._make(file, tell)
+        except (MpikitError, mdf.MdfError) as error:
+            return Outcome.failed(file.source, error)
+        except MemoryError as error:
+            words = f"out of memory: {error}".rstrip(": ")
+            return Outcome.failed(file.source, NumericalError(words, hint="use fewer workers on a machine"))
+
+    def _make(self, file: _File, tell: Tell) -> Outcome:
+        if file.there and not file.source.exists():
+            raise InputError(
+                f"the worker on {socket.gethostname()} does not see {file.source}",
+                hint="workers read and write the files themselves: mount the same folders on all machines",
+            )
+        if file.output.exists() and (self.resume or file.fresh):
+            found = made_before(file.source, file.output, self.request, choose_method(self.request))
+            if found is not None:
+                # what is new was written by a worker that died before it could say so
+                return found if self.resume and not file.fresh else replace(found, kept=False)
+        if self.threads is not None:
+            set_torch_threads(self.threads)
+        return Outcome.of(file.source, denoise_requested(file.source, file.output, self.request, tell=tell))
 
 
-def denoise_files(
+def denoise_files(  # noqa: PLR0913 - as many arguments as the command has options
     sources: Sequence[Path],
     *,
     method: str = "",
@@ -69,21 +100,34 @@ def denoise_files(
     folder: Path | None = None,
     model: Path | None = None,
     repeats: Repeats | None = None,
+    background_files: Sequence[Path] = (),
     seed: int = 0,
     device: str = "auto",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    resume: bool = False,
     overwrite: bool = False,
-    tell: Callable[[Event], None] = silent,
+    tell: Tell = silent,
 ) -> list[Outcome]:
     """Denoise several MDF files with one method, each fitted by itself or with one model.
+
+    The files do not depend on who denoises them.
 
     Parameters
     ----------
     sources : sequence of Path
         MDF files, or folders of them.
-    method, parameters, model, repeats, seed, device, overwrite, tell
+    method, parameters, model, repeats, background_files, seed, device, overwrite, tell
         As for `mpikit.denoise_file.denoise_file`.
     folder : Path or None
         Where to write, made if it is not there; None for beside each file.
+    workers : int or None
+        Processes on this machine, through Dask: each takes one file at a time.
+    scheduler : str or None
+        Address of a Dask scheduler, as ``tcp://host:8786``. Its workers read and write the files themselves,
+        so that they must see the same folders. None of both: one file after the other, by this process.
+    resume : bool
+        Keep outputs that are there and were made by the same method, options, repeats, seed and files.
 
     Returns
     -------
@@ -93,34 +137,62 @@ def denoise_files(
     Raises
     ------
     InputError, PluginError, UsageError
-        When method, options, model or the names of the outputs are wrong: no file is read then.
+        When method, options, model, the names of the outputs or the workers are wrong: no file is read then.
     """
-    batch = _prepare(sources, method, parameters, folder, model, tell)
+    check_workers(workers, scheduler)
+    empty = tuple(background_files)
+    request = Request(method, parameters, model, repeats, empty, seed, device, overwrite)
+    chosen = choose_method(request)
+    files = _files(sources, chosen, folder, request, tell)
     if folder is not None:
         _make_folder(folder)
-    outcomes = []
-    for number, (source, output) in enumerate(zip(batch.sources, batch.outputs, strict=True), 1):
-        tell(Finding("file", str(source), f"== {number}/{len(batch.sources)} {source}"))
-        try:
-            done = denoise_file(
-                source,
-                method=method,
-                parameters=parameters,
-                output=output,
-                model=model,
-                repeats=repeats,
-                seed=seed,
-                device=device,
-                overwrite=overwrite,
-                tell=tell,
+    making = _Making(request, resume)
+    jobs = files
+    if workers is not None or scheduler is not None:
+        making = _elsewhere(making, chosen)
+        jobs = [file.elsewhere() for file in files]
+    return _made(making, jobs, files, {"workers": workers, "scheduler": scheduler}, tell)
+
+
+def _made(
+    making: _Making, jobs: Sequence[_File], files: Sequence[_File], who: dict[str, Any], tell: Tell
+) -> list[Outcome]:
+    begun: set[int] = set()
+
+    def told(file: _File, event: Event) -> None:
+        begin(file)
+        tell(event)
+
+    def begin(file: _File) -> None:
+        if file.number not in begun:
+            begun.add(file.number)
+            source = files[file.number - 1].source
+            tell(Finding("file", str(source), f"== {file.number}/{len(files)} {source}"))
+
+    def died(file: _File, error: MpikitError) -> Outcome:
+        return Outcome.failed(file.source, error)
+
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in one_by_one(making, jobs, died=died, tell=told, **who):
+            file = files[len(outcomes)]
+            begin(file)
+            outcomes.append(
+                replace(outcome, source=file.source, output=file.output if outcome.output else None)
             )
-            outcomes.append(Outcome(source, done))
-        except (MpikitError, mdf.MdfError) as error:
-            outcomes.append(Outcome(source, None, str(error), error.hint))
+            if who["workers"] is not None or who["scheduler"] is not None:
+                tell(Step(len(outcomes), len(files)))
+    except KeyboardInterrupt:
+        done = sum(outcome.output is not None for outcome in outcomes)
+        text = (
+            f"{done} of {len(files)} files are done; the same command with --resume goes on with the others"
+        )
+        tell(Finding("interrupted", done, text))
+        raise
     return outcomes
 
 
-def plan_files(
+def plan_files(  # noqa: PLR0913 - as `denoise_files`
     sources: Sequence[Path],
     *,
     method: str = "",
@@ -128,54 +200,63 @@ def plan_files(
     folder: Path | None = None,
     model: Path | None = None,
     repeats: Repeats | None = None,
+    background_files: Sequence[Path] = (),
+    seed: int = 0,
+    resume: bool = False,
     overwrite: bool = False,
-    tell: Callable[[Event], None] = silent,
+    tell: Tell = silent,
 ) -> list[dict[str, Any]]:
     """Say what `denoise_files` would do, ready for JSON; nothing is made, fitted or written."""
-    batch = _prepare(sources, method, parameters, folder, model, tell)
+    empty = tuple(background_files)
+    request = Request(method, parameters, model, repeats, empty, seed, overwrite=overwrite)
+    chosen = choose_method(request)
+    files = _files(sources, chosen, folder, request, tell)
     made_later = folder is not None and not folder.exists()
     plans = []
-    for source, output in zip(batch.sources, batch.outputs, strict=True):
+    for file in files:
         try:
-            planned = plan(
-                source,
-                method=method,
-                parameters=parameters,
-                output=None if made_later else output,
-                model=model,
-                repeats=repeats,
-                overwrite=overwrite or made_later,
-            )
-            plans.append(planned | {"output": str(output)})
+            kept = made_before(file.source, file.output, request, chosen) if resume else None
+            if kept is not None:
+                plans.append(kept.as_json())
+                continue
+            output = None if made_later else file.output
+            planned = plan_requested(file.source, output, replace(request, overwrite=overwrite or made_later))
+            plans.append(planned | {"output": str(file.output)})
         except (MpikitError, mdf.MdfError) as error:
-            plans.append(Outcome(source, None, str(error), error.hint).as_json())
+            plans.append(Outcome.failed(file.source, error).as_json())
     return plans
 
 
-def _prepare(
-    sources: Sequence[Path],
-    method: str,
-    parameters: tuple[str, ...],
-    folder: Path | None,
-    model: Path | None,
-    tell: Callable[[Event], None],
-) -> _Batch:
-    """Check what is wrong for all files alike, so that it is said once."""
-    if model is not None:
-        method = method or load_model(model)[0].method
-    method = method or AUTO
-    if method == AUTO:
-        auto_candidates(parameters)
-    else:
-        offer = find_method(method)
-        if model is None:
-            parse_options(offer.record, parameters)
-    files = measurement_files(sources, tell=tell)
+def _elsewhere(making: _Making, chosen: Chosen) -> _Making:
+    """Return the same for workers in any folder."""
+    request = making.request
+    model = None if request.model is None else request.model.absolute()
+    empty = tuple(path.absolute() for path in request.background_files)
+    return replace(
+        making,
+        request=replace(request, model=model, background_files=empty),
+        threads=torch_threads() if chosen.learned else None,
+    )
+
+
+def _files(
+    sources: Sequence[Path], chosen: Chosen, folder: Path | None, request: Request, tell: Tell
+) -> list[_File]:
+    """Find the files with their outputs, and check what is wrong for all alike, so that it is said once."""
+    empty = {path.resolve() for path in request.background_files}
+    found = []
+    for path in measurement_files(sources, tell=tell):
+        if path.resolve() in empty:
+            tell(Finding("passed over", path.name, f"passed over {path}: an empty measurement"))
+        else:
+            found.append(path)
+    if not found:
+        raise InputError("there is nothing but empty measurements", hint="name measurements of an object")
     if folder is not None:
         _check_folder(folder)
     outputs: dict[Path, Path] = {}
-    for path in files:
-        output = default_output(path, method)
+    for path in found:
+        output = default_output(path, chosen.name)
         output = output if folder is None else folder / output.name
         if output in outputs:
             raise UsageError(
@@ -183,7 +264,10 @@ def _prepare(
                 hint="leave --output out to write beside each file, or rename one of them",
             )
         outputs[output] = path
-    return _Batch(tuple(outputs.values()), tuple(outputs))
+    return [
+        _File(number, source, output, source.exists(), not output.exists())
+        for number, (output, source) in enumerate(outputs.items(), 1)
+    ]
 
 
 def _check_folder(folder: Path) -> None:
@@ -191,6 +275,11 @@ def _check_folder(folder: Path) -> None:
         raise UsageError(
             f"--output {folder} is a file, and there are several files to denoise",
             hint="name a folder with --output",
+        )
+    if not folder.exists() and folder.suffix.lower() == ".mdf":
+        raise UsageError(
+            f"--output {folder} is the name of a file, expected a folder",
+            hint="name a folder with --output: it is made if it does not exist",
         )
     existing = folder if folder.exists() else folder.parent
     if not existing.is_dir():

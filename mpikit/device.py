@@ -164,3 +164,17 @@ def cuda_name() -> str | None:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def torch_threads() -> int:
+    """Return how many threads torch computes with on the CPU: the last bits of sums may depend on it."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def set_torch_threads(count: int) -> None:
+    """Let torch compute with so many threads on the CPU, as another process does."""
+    import torch
+
+    torch.set_num_threads(count)

@@ -13,6 +13,7 @@ from mpikit.plugins import blocked, labelled, registry
 
 REQUIREMENT = re.compile(r"""(?P<name>[\w.-]+)[^;]*(;\s*extra\s*==\s*["'](?P<extra>[\w-]+)["'])?""")
 OUR_OWN_EXTRAS = ("docs", "test", "bench")  # for developers: no feature waits for them
+BROKEN_TORCH = "torch does not load"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -23,8 +24,59 @@ def examine() -> dict[str, Any]:
     -------
     dict
         Ready for JSON, with the keys ``versions``, ``machine``, ``cuda``, ``extras``, ``plugins``,
-        ``failures``, ``blocked`` and ``samples``.
+        ``failures``, ``blocked`` and ``samples``; then ``todo``, what is to be mended, in words, and
+        ``verdict``.
     """
+    report = _found()
+    todo = [*_broken_packages(report), *_broken_plugins()]
+    return report | {"todo": todo, "verdict": _verdict(report, todo)}
+
+
+def _broken_packages(report: dict[str, Any]) -> list[str]:
+    """Say what to do about packages that are missing, do not load, or are other people's."""
+    todo = [
+        f"{name} is missing: pip install {name}"
+        for name, found in report["versions"].items()
+        if found is None and name != "mpikit"
+    ]
+    if report["versions"]["mpikit"] is None:
+        todo.append("mpikit is not installed, and finds no plugins: pip install it, as docs/install.md says")
+    if str(report["cuda"]).startswith(BROKEN_TORCH):
+        todo.append("torch does not load, so that no network can be used: install it again")
+    if _version("mdf") is not None:
+        todo.append(
+            "the package mdf of other people is installed, and ours has the same name: pip uninstall mdf, "
+            "then install mpikit again"
+        )
+    return todo
+
+
+def _broken_plugins() -> list[str]:
+    found = registry()
+    todo = [
+        f"the plugin {each.plugin} failed: update or remove {labelled(each.distribution)}, or leave it out "
+        f"with MPIKIT_BLOCK_PLUGINS={each.plugin}"
+        for each in found.failures
+    ]
+    offered = {"denoiser": _providers(found.denoisers), "noise model": _providers(found.noise_models)}
+    for kind, offers in offered.items():
+        todo += [
+            f"the {kind} {name} is offered by {' and '.join(owners)}, so that none can be used: remove one"
+            for name, owners in offers.items()
+            if len(owners) > 1
+        ]
+    return todo
+
+
+def _verdict(report: dict[str, Any], todo: list[str]) -> str:
+    if todo:
+        return f"{len(todo)} thing{'s' if len(todo) > 1 else ''} to mend, see todo"
+    denoisers, models = (len(report["plugins"][kind]) for kind in ("denoisers", "noise_models"))
+    gpu = f"networks run on {report['cuda']}" if report["cuda"] else "no GPU, networks run on the processor"
+    return f"all is well: {denoisers} denoisers, {models} noise models; {gpu}"
+
+
+def _found() -> dict[str, Any]:
     needed = _requirements()
     found = registry()
     return {
@@ -89,7 +141,7 @@ def _cuda() -> str | None:
     try:
         return cuda_name()
     except Exception as error:  # noqa: BLE001 - whatever is wrong with torch is what the report is for
-        return f"torch does not load: {_impersonal(str(error))}"
+        return f"{BROKEN_TORCH}: {_impersonal(str(error))}"
 
 
 def _providers(offers: dict[str, list[Any]]) -> dict[str, list[str]]:

@@ -309,10 +309,11 @@ def save_choice(path: Path, choice: Choice, *, overwrite: bool = False) -> None:
     InputError
         When the file exists already or cannot be written.
     """
-    save_figure(path, _draw_choice(choice), overwrite)
+    save_figure(path, draw_choice(choice), overwrite)
 
 
-def _draw_choice(choice: Choice) -> Figure:
+def draw_choice(choice: Choice) -> Figure:
+    """Draw how λ was chosen, see `save_choice`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), dpi=DOTS, layout="constrained")

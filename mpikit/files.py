@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mpikit.errors import InputError
 
@@ -45,6 +47,11 @@ def check_output(
         raise InputError(f"the folder {folder} does not exist", hint="make it first")
     if not os.access(folder, os.W_OK):
         raise InputError(f"the folder {folder} is read-only", hint=f"choose another place with {option}")
+
+
+def planned_outputs(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Say which files would be written, ready for JSON: ``path``, and whether it ``exists`` already."""
+    return [{"path": str(path), "exists": path.exists()} for path in paths]
 
 
 def _taken(path: Path, option: str) -> InputError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -17,9 +17,18 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import numpy as np
 import pluggy
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from mpikit import hookspecs
-from mpikit.errors import MpikitError, PluginError, UsageError
+from mpikit.errors import NumericalError, PluginError, UsageError
+from mpikit.guarded import (
+    checked_output,
+    contained,
+    guarded_denoiser,
+    guarded_noise_model,
+    read_only,
+    watched,
+)
 from mpikit.options import did_you_mean, options_as_text, parse_options
 from mpikit.records import Denoiser, Noise, NoiseModel, WholeNoise
 
@@ -27,6 +36,7 @@ __all__ = [
     "Failure",
     "Offer",
     "Registry",
+    "build_noise",
     "load",
     "noise_files",
     "options_as_text",
@@ -36,6 +46,7 @@ __all__ = [
 ]
 
 BLOCK = "MPIKIT_BLOCK_PLUGINS"
+OWN = "mpikit"
 RESERVED = ("auto", "unchanged")  # `auto` chooses among the methods and the signal as it is
 
 Record = TypeVar("Record", Denoiser, NoiseModel)
@@ -79,26 +90,33 @@ class Offer(Generic[Record]):
     plugin: str
     distribution: str
 
+    def __post_init__(self) -> None:
+        if not self.is_own:
+            guard = guarded_denoiser if isinstance(self.record, Denoiser) else guarded_noise_model
+            object.__setattr__(self, "record", cast("Any", guard)(self.record, self.who))
+
+    @property
+    def is_own(self) -> bool:
+        """The plugin is part of mpikit: an error there is our bug, and its traceback is wanted."""
+        return self.distribution == OWN
+
+    @property
+    def who(self) -> str:
+        """Method and distribution, as messages name them."""
+        return f"{self.record.name!r} of {labelled(self.distribution)}"
+
     @contextmanager
     def blamed(self) -> Iterator[None]:
         """Turn any error of the plugin's code into a `PluginError` that names the distribution.
 
-        Our own distribution is left out: an error there is our bug, and its traceback is wanted.
+        What the plugin prints, and what it changes in the process, is held back too, see
+        `mpikit.guarded.contained`. Our own distribution is left out.
         """
-        from mdf.errors import MdfError
-
-        try:
+        if self.is_own:
             yield
-        except (MpikitError, MdfError):
-            raise
-        except Exception as error:
-            if self.distribution == "mpikit":
-                raise
-            what = f"{self.record.name!r} of {labelled(self.distribution)}"
-            raise PluginError(
-                f"{what} failed: {type(error).__name__}: {error}",
-                hint="--debug shows where; the authors of the plugin will want to see it",
-            ) from error
+            return
+        with contained(self.who):
+            yield
 
 
 @dataclass
@@ -182,7 +200,8 @@ def load(points: Iterable[EntryPoint]) -> Registry:
     for point in points:
         stage: Literal["import", "register"] = "import"
         try:
-            plugin = point.load()
+            with _watched(point):
+                plugin = point.load()
             stage = "register"
             _register(manager, plugin, f"{_owner(point)}:{point.name}")
         except KeyboardInterrupt:
@@ -192,6 +211,13 @@ def load(points: Iterable[EntryPoint]) -> Registry:
         else:
             _ask(found, manager, plugin, point)
     return found
+
+
+def _watched(point: EntryPoint) -> AbstractContextManager[None]:
+    owner = _owner(point)
+    if owner == OWN:
+        return nullcontext()
+    return watched(f"{point.name} of {labelled(owner)}", f"{BLOCK}={owner}:{point.name} leaves it out")
 
 
 def _owner(point: EntryPoint) -> str:
@@ -242,8 +268,9 @@ def _collect(
     ask = cast("Callable[[], Iterable[object]]", implementation.function)
     answers: list[Any] = []
     try:
-        for answer in ask():
-            answers.append(answer)  # one by one: what came before an error counts
+        with _watched(point):
+            for answer in ask():
+                answers.append(answer)  # one by one: what came before an error counts
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -296,14 +323,32 @@ def parse_noise(spec: str) -> Noise:
     """
     name, _, text = spec.partition(":")
     offer = registry().noise_model(name.strip())
-    options = parse_options(offer.record, _split(text))
+    return build_noise(offer, parse_options(offer.record, _split(text)))
+
+
+def build_noise(offer: Offer[NoiseModel], options: BaseModel) -> Noise:
+    """Build noise that checks what goes in and what comes out.
+
+    Parameters
+    ----------
+    offer : Offer of NoiseModel
+    options : pydantic.BaseModel
+        An instance of the record's options.
+
+    Returns
+    -------
+    Noise
+        Clean signals of any real type may be given: float32 and float64 stay, others become float64. It
+        raises `NumericalError` when they, or the noise, are not finite, and `PluginError` when the plugin
+        gives anything but real numbers of their shape.
+    """
     with offer.blamed():
         noise = offer.record.build(options)
     return _BlamedWhole(offer, noise) if isinstance(noise, WholeNoise) else _Blamed(offer, noise)
 
 
 class _Blamed:
-    """Noise whose errors name the distribution that it comes from."""
+    """Noise that is checked, and whose errors name the distribution that it comes from."""
 
     def __init__(self, offer: Offer[NoiseModel], noise: Noise) -> None:
         self._offer, self.drawn_from = offer, noise
@@ -314,17 +359,23 @@ class _Blamed:
         return getattr(self.drawn_from, "averages", 1)
 
     def __call__(self, clean: NDArray[Any], /, **more: Any) -> NDArray[Any]:
+        clean = np.asarray(clean)
+        if clean.dtype not in (np.float32, np.float64):
+            clean = clean.astype(np.float64)
+        if not np.isfinite(clean).all():
+            raise NumericalError("the signal that noise is added to has values that are no numbers")
         with self._offer.blamed():
-            drawn = self.drawn_from(clean, **more)
-            if np.shape(drawn) != clean.shape:
-                raise ValueError(f"noise of shape {np.shape(drawn)} for signals of {clean.shape}")
-            return drawn
+            drawn = self.drawn_from(read_only(clean), **more)
+        return checked_output(drawn, clean.shape, self._offer.who, "noise")
 
 
 class _BlamedWhole(_Blamed):
     def begin(self, **more: Any) -> Noise:
         with self._offer.blamed():
-            return _Blamed(self._offer, cast(WholeNoise, self.drawn_from).begin(**more))
+            begun = cast(WholeNoise, self.drawn_from).begin(**more)
+        if not callable(begun):
+            raise PluginError(f"{self._offer.who} began with a {type(begun).__name__}, expected noise")
+        return _Blamed(self._offer, begun)
 
 
 def _split(text: str) -> Sequence[str]:

@@ -50,7 +50,8 @@ class Scan:
     Parameters
     ----------
     signal : shape (N, J, C, V), ``unit``
-        Foreground frames in the time domain.
+        Foreground frames in the time domain. Real numbers of other types become float32, here and in
+        ``background``; what float32 cannot hold becomes infinite, and is refused by whoever works on it.
     background : shape (E, J, C, V), ``unit``
         Frames of the empty scanner; E may be 0.
     foreground_index, background_index : shapes (N,) and (E,)
@@ -88,6 +89,13 @@ class Scan:
     about: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for name in ("signal", "background"):
+            values = getattr(self, name)
+            if values.dtype != np.float32:
+                if values.dtype.kind not in "fiu":
+                    raise TypeError(f"{name} has values of type {values.dtype}, expected real numbers")
+                with np.errstate(over="ignore"):
+                    object.__setattr__(self, name, values.astype(np.float32))
         frames, periods, channels, samples = self.signal.shape
         wanted = {
             "background": (len(self.background), periods, channels, samples),

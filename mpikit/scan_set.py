@@ -86,9 +86,10 @@ def made_clean(history: Sequence[dict[str, Any]]) -> str | None:
     """Say in words why a file of this history is no noisy measurement, or None."""
     if was_denoised(history):
         return "denoised before"
-    options = history[-1].get("options", {}) if history else {}
-    simulated = bool(history) and history[-1].get("command") == "simulate"
-    return "a simulation without noise" if simulated and options.get("noise") == [] else None
+    last = history[-1] if history else {}
+    options = last.get("options")
+    is_clean = isinstance(options, dict) and options.get("noise") == []
+    return "a simulation without noise" if last.get("command") == "simulate" and is_clean else None
 
 
 def refuse_calibration(path: Path) -> None:

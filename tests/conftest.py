@@ -24,3 +24,19 @@ def samples() -> Path:
     if not folder:
         pytest.skip("MPIKIT_SAMPLES does not name the folder of the sample files")
     return Path(folder)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Show what tests counted and measured (the fixture `figure`), for whoever quotes it."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, [])]
+    kept = [
+        text
+        for report in reports
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == "figure"
+    ]
+    if kept:
+        terminalreporter.section("figures")
+    for text in kept:
+        terminalreporter.write_line(text)

@@ -224,3 +224,5 @@ compare(shared, shared_clean, ["symmetry", "harmonic", "wiener", "low-rank"])
 # - Subtract the background of the empty scanner first. It is the same in all repeats.
 # - Look at the images, not at one number alone.
 # - Where all repeats share an error, only another measurement or a model of the physics can tell.
+#
+# Next step: :doc:`/howto/which-denoiser` says what suits your data, :doc:`plot_reconstruction` makes images.

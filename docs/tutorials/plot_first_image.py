@@ -94,3 +94,7 @@ from mpikit.provenance import HISTORY, read_history
 with mdf.open(folder / "harmonic.mdf") as file:
     for step in read_history(file.user_value(HISTORY)):
         print(step["command"], step["options"])
+
+# %%
+# Next step: :doc:`plot_denoise` trains a network on noisy repeats and judges it; :doc:`plot_reconstruction`
+# says what the settings of the image mean.

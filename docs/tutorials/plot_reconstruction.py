@@ -1,10 +1,11 @@
 """
-From a file to an image
-=======================
+From a calibration to an image
+==============================
 
-A scan is a row of voltages, an image is a map of tracer. Here we go from one to the other with a *system
-matrix*, and look at what each setting does: the weight λ, the sweeps, the threshold of the signal-to-noise
-ratio (SNR), the background. At the end λ is chosen by the data, and we tell the solver what images look like.
+A scan is a row of voltages, an image is a map of tracer. A *calibration* leads from one to the other: it has
+measured what each place of the scanner sounds like. We look at one, make images with it, and see what each
+setting does: the weight λ, the sweeps, the threshold of the signal-to-noise ratio (SNR), the background. At
+the end λ is chosen by the data, and we tell the solver what images look like.
 
 The settings are those of ``mpikit reconstruct``. :doc:`/explanation/reconstruction` says what is behind them.
 """
@@ -41,6 +42,49 @@ simulate_file(scanner, scan_file, phantom=smile, frames=10, noise=noise, how=How
 grid = mdf.Grid(np.array([26, 26, 1]), np.array([0.026, 0.026, 0.001]), np.zeros(3))  # voxels of 1 mm
 simulate_calibration_file(scanner, calibration_file, grid=grid, how=How(seed=2, overwrite=True))
 truth = make_phantom("smile", grid, concentration=1.0, count=1, rng=rng).images[0, 0]
+
+# %%
+# What a calibration holds
+# ------------------------
+# For each place a spectrum; or, seen the other way round, for each frequency a map of the field of view. The
+# maps are the *rows* of the system matrix. Two drive fields of frequencies f\ :sub:`x` and f\ :sub:`y` make
+# signal at all sums n f\ :sub:`x` + m f\ :sub:`y`. The *mixing order* \|n\| + \|m\| says how fine the pattern
+# of a row is: low orders are coarse and strong, high orders are fine and weak.
+#
+# ``file.system_matrix`` reads single rows, without the rest of the file.
+
+from mpikit.reconstruct.mixing import mixing_table
+
+rate = scanner.receiver.sampling_rate
+mixing = mixing_table(scanner.drive_field, samples=scanner.samples, sampling_rate=rate)
+with mdf.open(calibration_file) as file:
+    matrix = file.system_matrix
+    frequencies, snr = matrix.frequencies, matrix.snr[0]  # (K,) in Hz, (C, K)
+    wanted = [(2, 0), (3, 0), (2, 1), (3, 2), (4, 5), (9, 0)]  # n and m
+    lines = [int(np.flatnonzero((mixing.factors[:, :2, 0] == pair).all(axis=1))[0]) for pair in wanted]
+    rows = matrix.rows([(0, 0, line) for line in lines]).reshape(-1, *grid.shape[1:])
+
+figure, panels = plt.subplots(1, len(rows), figsize=(9, 2), layout="constrained")
+for panel, (n, m), line, row in zip(panels, wanted, lines, rows, strict=True):
+    turned = row * np.exp(-1j * np.angle(row.flat[np.abs(row).argmax()]))  # the phase of its largest value
+    most = np.abs(turned).max()
+    panel.imshow(turned.real, origin="lower", cmap="RdBu_r", vmin=-most, vmax=most)
+    where = f"{frequencies[line] / 1e3:.0f} kHz, SNR {snr[0, line]:.0f}"
+    panel.set_title(f"n = {n}, m = {m}\n{where}", fontsize="small")
+    panel.set_axis_off()
+
+# %%
+# The calibration was repeated without a sample, and so the file knows the SNR of each row. It falls with the
+# order. Rows below the noise, at an SNR of about 1, hold nothing. ``mpikit plot system-matrix.mdf`` and
+# ``mpikit plot --kind snr system-matrix.mdf`` draw pictures like these of any calibration.
+
+figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+for channel, values in enumerate(snr):
+    axes.semilogy(frequencies / 1e3, values, ".", ms=3, label=f"receive channel {channel}")
+axes.axhline(2, color="k", lw=0.7, ls=":", label="threshold of the first image")
+axes.axvline(80, color="k", lw=0.7, label="80 kHz")
+axes.set(xlabel="frequency in kHz", ylabel="SNR of a row", xlim=(0, 800))
+_ = axes.legend(fontsize="small")
 
 # %%
 # A first image
@@ -225,3 +269,6 @@ calibration.close()
 again = rerun_file(folder / "image.mdf", overwrite=True, tell=told.append)
 print(told[-1].text)
 print(np.array_equal(again.images.values, result.images.values))
+
+# %%
+# Next step: :doc:`plot_tune` goes through the other settings, in the order in which to try them.

@@ -347,3 +347,5 @@ for axes, name, row, ratio in zip(panels, orders, rows.imag, ratios, strict=True
 # %%
 # :doc:`/auto_tutorials/plot_first_image` turns a scan and a calibration into an image.
 # :doc:`/explanation/simulation` says how each step is computed, and what is left out.
+#
+# Next step: :doc:`plot_reconstruction` makes an image of such a file.

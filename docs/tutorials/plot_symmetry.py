@@ -417,4 +417,4 @@ print(f"{rows['oracle'][0] - rows[best][0]:.1f} dB better")
 # - *your scanner*. This one has no receive filter and no missing fundamental, and its objects are all
 #   digits. With fewer lines above the noise there is less to gain.
 #
-# Which method suits which data: :doc:`/howto/which-denoiser`.
+# Next step: :doc:`/howto/which-denoiser` says which method suits which data.

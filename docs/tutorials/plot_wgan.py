@@ -201,3 +201,6 @@ for name, found in errors.items():
 #
 # ``mpikit reproduce dahms-figure1 dahms-figure2 dahms-figure3`` is the whole experiment, with detection
 # limits and their checks.
+#
+# Next step: :doc:`/howto/which-denoiser` sets this method beside others, :doc:`/results/index` has the
+# figures of the paper.

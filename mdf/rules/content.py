@@ -14,7 +14,7 @@ import numpy as np
 
 from mdf import spec
 from mdf.heap import check_heap
-from mdf.nodes import find
+from mdf.nodes import check_chunks, find
 from mdf.rules.problem import Problem, error, note
 
 Array = np.ndarray[Any, Any]
@@ -146,6 +146,7 @@ class Content:
         if math.prod(dataset.shape) * dataset.id.get_type().get_size() > LARGEST_VALUE:
             self.problems.append(note("F01", path, "too large to be checked"))
             return None
+        check_chunks(dataset, math.prod(dataset.shape) * dataset.dtype.itemsize)
         return as_numbers(np.asarray(dataset[()]), self.type(path))
 
     def _read_text(self, path: str, dataset: h5py.Dataset) -> Array:

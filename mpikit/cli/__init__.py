@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
 
 from mpikit.cli.compare import compare
+from mpikit.cli.completion import COMPLETE, join_bash_words
 from mpikit.cli.convert import convert
 from mpikit.cli.datasets import datasets_app
 from mpikit.cli.demo import demo
@@ -16,6 +19,7 @@ from mpikit.cli.denoise import denoise
 from mpikit.cli.doctor import doctor
 from mpikit.cli.info import info
 from mpikit.cli.noise import noise
+from mpikit.cli.plan import PlannedCommand
 from mpikit.cli.plot import plot
 from mpikit.cli.plugins import plugins_app
 from mpikit.cli.reconstruct import reconstruct
@@ -24,7 +28,8 @@ from mpikit.cli.reproduce import reproduce
 from mpikit.cli.simulate import simulate
 from mpikit.cli.train import train
 from mpikit.cli.validate import validate
-from mpikit.errors import MpikitError, NumericalError
+from mpikit.cli.view import view
+from mpikit.errors import MpikitError
 
 app = typer.Typer(
     name="mpikit",
@@ -100,30 +105,48 @@ app.add_typer(plugins_app, name="plugins")
 app.command("simulate")(simulate)
 app.command("train")(train)
 app.command("validate")(validate)
+app.command("view")(view)
+
+for _command in app.registered_commands:  # every verb takes --config
+    _command.cls = PlannedCommand
 
 
 def main() -> None:
     """Run the command line; end the process with the exit code of the cause."""
     # spinning threads of torch can slow training sixfold when another process keeps one core busy
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _hush_matplotlib()
+    if os.environ.get(COMPLETE) == "complete_bash":
+        join_bash_words(os.environ)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
         _run(arguments)
     except MpikitError as error:
         _fail(error, error.hint, error.exit_code, debug=debug)
-    except MemoryError as error:
-        _fail(
-            f"out of memory: {error}".rstrip(": "),
-            "ask for less at once: fewer frames, or a smaller grid",
-            NumericalError.exit_code,
-            debug=debug,
-        )
     except Exception as error:
-        mdf = sys.modules.get("mdf")
-        if mdf is None or not isinstance(error, mdf.MdfError):
+        if debug:
             raise
-        _fail(error, error.hint, BAD_FILE, debug=debug)
+        _fail_for_a_known_cause(error)
+        raise
+
+
+def _fail_for_a_known_cause(error: Exception) -> None:
+    """End the process when the file or the machine is to blame, not we."""
+    from mpikit.resources import shortage
+
+    mdf = sys.modules.get("mdf")
+    if mdf is not None and isinstance(error, mdf.MdfError):
+        _fail(error, error.hint, BAD_FILE)
+    lack = shortage(error)
+    if lack is not None:
+        _fail(lack.text, lack.hint, lack.exit_code)
+
+
+def _hush_matplotlib() -> None:
+    """Keep from people what is no business of theirs: a home without a place for fonts, a letter in none."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
 
 
 def _run(arguments: list[str]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.completion import denoiser_list, device_names, options_of_methods
 from mpikit.cli.denoise import RepeatsChoice
-from mpikit.cli.plugins import denoiser_names
 
 if TYPE_CHECKING:
     from mpikit.compare import Comparison, Row
@@ -21,7 +21,7 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         typer.Option(
             "--methods",
             help="Denoisers with commas between them; all that the file allows if not said.",
-            autocompletion=denoiser_names,
+            autocompletion=denoiser_list,
             show_default=False,
         ),
     ] = "",
@@ -41,7 +41,13 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         ),
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="Option of a method, METHOD.name=value.")
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            help="Option of a method, METHOD.name=value.",
+            autocompletion=options_of_methods,
+        ),
     ] = None,
     repeats: Annotated[
         RepeatsChoice | None,
@@ -49,8 +55,18 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
             "--repeats", help="Along which axis the same signal was measured again [default: found out]."
         ),
     ] = None,
+    background_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--background-file",
+            help="Empty measurement, instead of background frames of FILE; given twice, before and after.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda.", autocompletion=device_names)
+    ] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
@@ -65,23 +81,24 @@ def compare(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
     mpikit compare scan.mdf --reference scan.clean.mdf -p unet-gd.steps=1000 -o table.csv -o picture.png
     """
     from mpikit.cli.console import listener, say, show_json
-    from mpikit.compare import Interrupted, NotWrittenError, compare_file, table
+    from mpikit.compare import Interrupted, NotWrittenError, compare_file, plan_comparison, table
 
+    wanted: dict[str, Any] = {
+        "methods": [name.strip() for name in methods.split(",") if name.strip()],
+        "parameters": param or (),
+        "reference": reference,
+        "repeats": repeats.value if repeats else None,
+        "background_files": background_file or (),
+        "outputs": output or (),
+        "overwrite": force,
+    }
+    if dry_run:
+        show_json(plan_comparison(source, **wanted) | {"seed": seed, "device": device})
+        return
     stopped: Interrupted | NotWrittenError | None = None
     try:
         with listener("compare", quiet=quiet, verbose=verbose) as tell:
-            comparison = compare_file(
-                source,
-                methods=[name.strip() for name in methods.split(",") if name.strip()],
-                parameters=param or (),
-                reference=reference,
-                repeats=repeats.value if repeats else None,
-                outputs=output or (),
-                seed=seed,
-                device=device,
-                overwrite=force,
-                tell=tell,
-            )
+            comparison = compare_file(source, **wanted, seed=seed, device=device, tell=tell)
     except (Interrupted, NotWrittenError) as failure:  # what is finished is shown first
         comparison, stopped = failure.comparison, failure
     written = [path for path in output or () if stopped is None or path not in stopped.unwritten]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.completion import dataset_names
 from mpikit.errors import MpikitError, PluginError
 
 if TYPE_CHECKING:
@@ -29,13 +30,6 @@ Cache = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-def dataset_names(incomplete: str) -> list[str]:
-    """Names for the shell completion."""
-    from mpikit.datasets import DATASETS
-
-    return [name for name in DATASETS if name.startswith(incomplete)]
 
 
 @datasets_app.command("list")
@@ -85,6 +79,7 @@ def fetch_datasets(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask for the sizes, say what would be done, and stop.")
     ] = False,
+    json: Json = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show warnings, errors and the places only.")
     ] = False,
@@ -103,9 +98,13 @@ def fetch_datasets(
         show_json({"datasets": [plan(each, folder=cache) for each in wanted]})
         return
     failed = 0
+    fetched: list[dict[str, str | None]] = []
     for each in wanted:
         try:
-            show(str(_fetch(each, cache, force=force, quiet=quiet)))
+            place = _fetch(each, cache, force=force, quiet=quiet)
+            fetched.append({"name": each.name, "path": str(place)})
+            if not json:
+                show(str(place))
         except PluginError:
             raise
         except MpikitError as error:
@@ -113,6 +112,9 @@ def fetch_datasets(
                 raise
             show_error(str(error), error.hint)
             failed += 1
+            fetched.append({"name": each.name, "path": None})
+    if json:
+        show_json({"datasets": fetched, "failed": failed})
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -124,18 +126,22 @@ def path_of_dataset(
         typer.Argument(help="A data set that was fetched.", autocompletion=dataset_names, show_default=False),
     ],
     cache: Cache = None,
+    json: Json = False,
 ) -> None:
     """Print where a data set is that was fetched.
 
     mpikit info "$(mpikit datasets path mdf-example-measurement)"
     """
-    from mpikit.cli.console import show
+    from mpikit.cli.console import show, show_json
     from mpikit.datasets import fetched_path
     from mpikit.errors import InputError
 
     found = fetched_path(name, cache)
     if found is None:
         raise InputError(f"{name} has not been fetched", hint=f"mpikit datasets fetch {name}")
+    if json:
+        show_json({"name": name, "path": str(found)})
+        return
     show(str(found))
 
 

@@ -13,6 +13,8 @@ def demo(
         "mpikit-demo"
     ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
 ) -> None:
@@ -20,13 +22,26 @@ def demo(
 
     mpikit demo
     """
-    from mpikit.cli.console import listener, say, show
+    from mpikit.cli.console import listener, say, show, show_json
     from mpikit.cli.denoise import show_scores
-    from mpikit.demo import run_demo
+    from mpikit.demo import plan_demo, run_demo
+    from mpikit.scoring import score_table
 
+    if dry_run:
+        show_json(plan_demo(output, seed=seed, overwrite=force))
+        return
     with listener("demo", quiet=quiet) as tell:
         done = run_demo(output, seed=seed, overwrite=force, tell=tell)
-    if quiet:
+    if json:
+        show_json(
+            {
+                "folder": str(done.folder),
+                "picture": str(done.picture),
+                "scores": score_table(done.denoised),
+                "true_snr_db": done.true_snr_db,
+            }
+        )
+    if quiet or json:
         return
     show_scores(done.denoised)
     true = done.true_snr_db

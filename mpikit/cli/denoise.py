@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mpikit.cli.plugins import denoiser_names
+from mpikit.cli.completion import denoiser_names_and_auto, device_names, options_of_method
 
 if TYPE_CHECKING:
     from mpikit.denoise import Denoised
-    from mpikit.denoise_files import Outcome
+    from mpikit.denoise_outcome import Outcome
     from mpikit.judging import Score
     from mpikit.scoring import Scores
 
@@ -43,7 +43,7 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
             "--method",
             "-m",
             help="Denoiser to use [default: auto, which tries several; or that of --model].",
-            autocompletion=denoiser_names,
+            autocompletion=denoiser_names_and_auto,
             show_default=False,
         ),
     ] = "",
@@ -61,6 +61,7 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
             "--param",
             "-p",
             help="Option of the method, name=value; of auto, candidates=NAME,... and METHOD.name=value.",
+            autocompletion=options_of_method,
         ),
     ] = None,
     model: Annotated[Path | None, typer.Option("--model", help="Use this fitted model, fit nothing.")] = None,
@@ -73,8 +74,36 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
             "--repeats", help="Along which axis the same signal was measured again [default: found out]."
         ),
     ] = None,
+    background_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--background-file",
+            help="Empty measurement, instead of background frames of FILE; given twice, before and after.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda.", autocompletion=device_names)
+    ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            help="Processes on this machine that share several files, through Dask.",
+            show_default=False,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            help="Dask scheduler whose workers share several files, as tcp://host:8786.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep outputs that were made in the same way, and go on.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
@@ -92,6 +121,8 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
     mpikit denoise --method unet-gd scan.mdf
 
     mpikit denoise --model unet-gd.safetensors scans -o denoised
+
+    mpikit denoise --method harmonic scans -o denoised --workers 2 --resume
     """
     from mpikit.errors import UsageError
 
@@ -100,20 +131,25 @@ def denoise(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it h
         "parameters": tuple(param or ()),
         "model": model,
         "repeats": repeats.value if repeats else None,
+        "background_files": tuple(background_file or ()),
         "overwrite": force,
     }
     how: dict[str, Any] = {"seed": seed, "device": device}
+    who: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
     label = method or ("denoise" if model else "auto")
     shown = _Shown(label=label, json=json, quiet=quiet, verbose=verbose, dry_run=dry_run)
-    if len(sources) == 1 and not sources[0].is_dir():
+    many = len(sources) > 1 or sources[0].is_dir()
+    if not (many or resume or workers is not None or scheduler is not None):
         _one(sources[0], wanted | {"output": output, "keep_model": save_model}, how, shown)
         return
     if save_model is not None:
         raise UsageError(
-            "--save-model keeps the model of one file, and there are several",
-            hint="mpikit train fits one model to several files",
+            "--save-model keeps the model of one file, and there are several"
+            if many
+            else "--save-model goes with none of --resume, --workers and --scheduler",
+            hint="mpikit train fits one model to several files, and has --resume",
         )
-    _several(sources, wanted | {"folder": output}, how, shown)
+    _several(sources, wanted | {"folder": output, "resume": resume}, how | who, shown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,13 +195,15 @@ def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Show
 def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], shown: _Shown) -> None:
     from mpikit.cli.console import listener, say, show_error, show_json
     from mpikit.denoise_files import denoise_files, plan_files
+    from mpikit.workers import check_workers
 
     if shown.dry_run:
-        show_json({"files": plan_files(sources, **wanted)})
+        check_workers(how["workers"], how["scheduler"])
+        show_json({"files": plan_files(sources, **wanted, seed=how["seed"])})
         return
     with listener(shown.label, quiet=shown.quiet, verbose=shown.verbose) as tell:
         outcomes = denoise_files(sources, **wanted, **how, tell=tell)
-    failed = [each for each in outcomes if each.done is None]
+    failed = [each for each in outcomes if each.output is None]
     if shown.json:
         show_json({"files": [each.as_json() for each in outcomes], "failed": len(failed)})
     elif not shown.quiet:
@@ -174,8 +212,8 @@ def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], s
         named = each.error.startswith((str(each.source), each.source.name))
         show_error(each.error if named else f"{each.source}: {each.error}", each.hint)
     if not shown.quiet:
-        _say_citations([doi for each in outcomes if each.done for doi in each.done.cite])
-        say(f"{len(outcomes)} files: {len(outcomes) - len(failed)} denoised, {len(failed)} failed")
+        _say_citations([doi for each in outcomes for doi in each.cite])
+        say(_summary(outcomes))
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -187,18 +225,20 @@ def _say_citations(cite: Iterable[str]) -> None:
         say(f"please cite https://doi.org/{doi}")
 
 
+def _summary(outcomes: list[Outcome]) -> str:
+    count, kept = len(outcomes), sum(each.kept for each in outcomes)
+    failed = sum(each.output is None for each in outcomes)
+    words = [f"{count - kept - failed} denoised", *([f"{kept} kept"] if kept else []), f"{failed} failed"]
+    return f"{count} file{'' if count == 1 else 's'}: {', '.join(words)}"
+
+
 def _show_outcomes(outcomes: list[Outcome]) -> None:
     from mpikit.cli.console import show_table
-    from mpikit.scoring import snr_words
 
     rows = []
     for each in outcomes:
-        if each.done is None:
-            rows.append((str(each.source), "failed", "", ""))
-            continue
-        result = each.done.result
-        before, after = (snr_words(score) if score else "" for score in (result.before, result.after))
-        rows.append((str(each.source), str(each.done.path), before, after))
+        written = "failed" if each.output is None else f"{each.output}{' (kept)' if each.kept else ''}"
+        rows.append((str(each.source), written, each.before, each.after))
     show_table(("file", "written", "SNR before", "SNR after"), rows, right=(2, 3))
 
 

@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.completion import noise_names
+
 if TYPE_CHECKING:
     from mpikit.noise_report import Fitted, NoiseReport
     from mpikit.noise_report.locked import Background, Drift, LockedLine
 
 MOST_LINES = 12
 LONGEST = 100  # letters of an option that are shown
-
-
-def noise_names(incomplete: str) -> list[str]:
-    """Names for the shell completion of ``--model``."""
-    from mpikit.plugins import registry
-
-    return [name for name in sorted(registry().noise_models) if name.startswith(incomplete)]
 
 
 def noise(
@@ -39,6 +34,7 @@ def noise(
             show_default=False,
         ),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, with every line and whole options.")
     ] = False,
@@ -52,8 +48,11 @@ def noise(
     mpikit noise scan.mdf
     """
     from mpikit.cli.console import listener, say, show_json
-    from mpikit.noise_report import report_noise
+    from mpikit.noise_report import plan_noise, report_noise
 
+    if dry_run:
+        show_json(plan_noise(source, output=output, models=tuple(model or ()), overwrite=force))
+        return
     with listener("noise", quiet=quiet) as tell:
         report, picture = report_noise(
             source, output=output, models=tuple(model or ()), overwrite=force, tell=tell
@@ -87,7 +86,7 @@ def show_noise(report: NoiseReport) -> None:
 
 
 def _about(report: NoiseReport) -> list[tuple[str, str]]:
-    from mpikit.cli.info import printable
+    from mpikit.file_facts import printable
 
     periods = f" of {report.periods} periods" if report.periods > 1 else ""
     averaged = f", each the mean of {report.averages} averages" if report.averages > 1 else ""

@@ -9,13 +9,7 @@ from typing import Annotated
 
 import typer
 
-
-def plot_kinds(incomplete: str) -> list[str]:
-    """Kinds for the shell completion of ``--kind``."""
-    from mpikit.report.plot import KINDS
-
-    names = dict.fromkeys(name for kinds in KINDS.values() for name in kinds)
-    return [name for name in names if name.startswith(incomplete)]
+from mpikit.cli.completion import plot_kinds
 
 
 def plot(
@@ -42,6 +36,7 @@ def plot(
             show_default=False,
         ),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a figure that exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
@@ -54,10 +49,13 @@ def plot(
     """
     from mpikit.cli.console import say, show_json
     from mpikit.cli.terminal import protocol, show_picture
-    from mpikit.report.plot import check_figure_output, default_output, plot_file
+    from mpikit.report.plot import check_figure_output, default_output, plan_plot, plot_file
 
     shows = None if output or json or quiet or not sys.stdout.isatty() else protocol(os.environ)
     place = output or (None if shows else default_output(source))
+    if dry_run:
+        show_json(plan_plot(source, kind=kind, output=place, overwrite=force))
+        return
     if place is not None:
         check_figure_output(source, place, overwrite=force)
     drawn = plot_file(source, kind=kind, output=place, overwrite=force)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mpikit.cli.completion import plugin_names
 from mpikit.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
@@ -22,19 +23,17 @@ plugins_app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Name = Annotated[str, typer.Argument(help="A denoiser or a noise model.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(help="A denoiser or a noise model.", show_default=False, autocompletion=plugin_names),
+]
 Kind = Annotated[
-    Literal["denoiser", "noise-model"] | None,
+    Literal["denoiser", "noise"] | None,
     typer.Option("--kind", help="Which of the two, where a name is both.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-
-def denoiser_names(incomplete: str) -> list[str]:
-    """Names for the shell completion of ``--method``."""
-    from mpikit.plugins import registry
-
-    return [name for name in sorted(registry().denoisers) if name.startswith(incomplete)]
+_KINDS = {None: "denoiser or noise model", "denoiser": "denoiser", "noise": "noise model"}
 
 
 @plugins_app.command("list")
@@ -73,7 +72,7 @@ def show_plugin(name: Name, kind: Kind = None, json: Json = False) -> None:
 
     offers = _named(name, kind)
     if json:
-        show_json([_described(offer) for offer in offers])
+        show_json({"plugins": [_described(offer) for offer in offers]})
         return
     for index, offer in enumerate(offers):
         if index:
@@ -88,12 +87,13 @@ def check_plugin(
         list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
     ] = None,
     kind: Kind = None,
+    json: Json = False,
 ) -> None:
     """Check that a method keeps the contract of its record; a learned method is trained for it.
 
     mpikit plugins check harmonic
     """
-    from mpikit.cli.console import say
+    from mpikit.cli.console import say, show_json
     from mpikit.options import parse_options
     from mpikit.records import Denoiser
     from mpikit.testing import check_denoiser, check_noise_model
@@ -102,7 +102,7 @@ def check_plugin(
     if param and len(offers) > 1:
         raise UsageError(
             f"{name!r} is a denoiser and a noise model: whose option is {param[0]!r}?",
-            hint="add --kind denoiser or --kind noise-model",
+            hint="add --kind denoiser or --kind noise",
         )
     for offer in offers:
         record = offer.record
@@ -114,7 +114,11 @@ def check_plugin(
                 check_noise_model(record, options)
         except AssertionError as error:
             raise PluginError(f"{_kind(record)} {name!r} breaks the contract: {error}") from error
-        say(f"{_kind(record)} {name!r} keeps the contract")
+        if not json:
+            say(f"{_kind(record)} {name!r} keeps the contract")
+    if json:
+        kinds = [_kind(offer.record) for offer in offers]
+        show_json({"plugins": [{"name": name, "kind": each, "keeps_contract": True} for each in kinds]})
 
 
 @plugins_app.command("new")
@@ -129,6 +133,7 @@ def new_plugin_project(
     kind: Annotated[
         Literal["denoiser", "noise"], typer.Option("--kind", help="A denoiser or a noise model.")
     ] = "denoiser",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and stop.")] = False,
     json: Json = False,
     force: Annotated[
         bool,
@@ -147,22 +152,25 @@ def new_plugin_project(
     import shlex
 
     from mpikit.cli.console import say, show_json
-    from mpikit.scaffold import new_plugin
+    from mpikit.files import planned_outputs
+    from mpikit.scaffold import check_plugin_project, new_plugin
 
-    project = new_plugin(name, folder, kind=kind, overwrite=force)
+    make = check_plugin_project if dry_run else new_plugin
+    project = make(name, folder, kind=kind, overwrite=force)
     written = list(project.contents())
-    if json:
-        show_json(
-            {
-                "folder": str(folder),
-                "name": project.name,
-                "kind": project.kind,
-                "distribution": project.distribution,
-                "package": project.package,
-                "files": written,
-            }
-        )
-    if quiet or json:
+    told = {
+        "folder": str(folder),
+        "name": project.name,
+        "kind": project.kind,
+        "distribution": project.distribution,
+        "package": project.package,
+        "files": written,
+    }
+    if dry_run:
+        show_json(told | {"outputs": planned_outputs(folder / each for each in written)})
+    elif json:
+        show_json(told)
+    if quiet or json or dry_run:
         return
     say(f"wrote {project.distribution} into {folder}: {', '.join(written)}")
     say("to install it and run its tests:")
@@ -175,7 +183,7 @@ def _named(name: str, kind: str | None) -> list[AnyOffer]:
 
     found = registry()
     offers: list[AnyOffer] = []
-    if name in found.denoisers and kind != "noise-model":
+    if name in found.denoisers and kind != "noise":
         offers.append(found.denoiser(name))
     if name in found.noise_models and kind != "denoiser":
         offers.append(found.noise_model(name))
@@ -184,7 +192,7 @@ def _named(name: str, kind: str | None) -> list[AnyOffer]:
 
         known = sorted({*found.denoisers, *found.noise_models})
         raise PluginError(
-            f"no {kind.replace('-', ' ') if kind else 'denoiser or noise model'} is called {name!r}",
+            f"no {_KINDS[kind]} is called {name!r}",
             hint=f"{did_you_mean(name, known)} there are {', '.join(known)}".strip(),
         )
     return offers

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.completion import (
+    backgrounds,
+    lambda_rules,
+    options_of_reconstruction,
+    reconstruction_names,
+)
 from mpikit.cli.sizes import read_extent, read_size
 from mpikit.errors import NumericalError, UsageError
 
@@ -15,14 +21,9 @@ if TYPE_CHECKING:
     from mpikit.reconstruct import Result
     from mpikit.reconstruct.many import Outcome
 
+    Done = Result | list[Outcome] | dict[str, Any]  # made, made of several, or only planned
+
 SOME_FAILED = 6
-
-
-def method_names(incomplete: str) -> list[str]:
-    """Names for the shell completion of ``--method``."""
-    from mpikit.reconstruct.options import METHODS
-
-    return [name for name in METHODS if name.startswith(incomplete)]
 
 
 def _option(help_text: str, *names: str, **more: Any) -> Any:
@@ -54,13 +55,17 @@ MethodName = Annotated[
         "-m",
         help="kaczmarz (if not said), cgls, fista, admm or tikhonov, with a system matrix; x-space or fbp.",
         show_default=False,
-        autocompletion=method_names,
+        autocompletion=reconstruction_names,
     ),
 ]
 Iterations = Annotated[int | None, _option("Sweeps or iterations (kaczmarz 10).", min=1)]
 Lambda = Annotated[
     str | None,
-    _option("Weight relative to ||S||² / P (0.01); or auto, discrepancy, l-curve, gcv.", "--lambda"),
+    _option(
+        "Weight relative to ||S||² / P (0.01); or auto, discrepancy, l-curve, gcv.",
+        "--lambda",
+        autocompletion=lambda_rules,
+    ),
 ]
 MinFrequency = Annotated[float | None, _option("Lowest frequency of the rows, Hz (80e3).")]
 MaxFrequency = Annotated[float | None, _option("Highest frequency of the rows, Hz.")]
@@ -70,7 +75,8 @@ Background = Annotated[
     _option(
         "static: subtract the mean background frame, of measurement and system matrix; interpolated: between "
         "the background frames; dictionary: estimate it with the image; none; or auto: static where it can "
-        "be done (auto)."
+        "be done (auto).",
+        autocompletion=backgrounds,
     ),
 ]
 BackgroundFiles = Annotated[
@@ -114,7 +120,12 @@ Cache = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    _option("Any option of the method, name=value; --list-options shows them.", "--param", "-p"),
+    _option(
+        "Any option of the method, name=value; --list-options shows them.",
+        "--param",
+        "-p",
+        autocompletion=options_of_reconstruction,
+    ),
 ]
 RerunOf = Annotated[
     Path | None,
@@ -166,6 +177,10 @@ def reconstruct(  # noqa: PLR0913
     rerun: RerunOf = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep images that were made in the same way, and go on.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -178,13 +193,10 @@ def reconstruct(  # noqa: PLR0913
 
     mpikit reconstruct scans/ --system-matrix sm.mdf -o images/ --workers 4
     """
-    from mpikit.cli.console import listener, show_json
-    from mpikit.reconstruct.files import reconstruct_file, rerun_file
-    from mpikit.reconstruct.many import reconstruct_files
+    from mpikit.cli.console import listener
 
-    sources, outcomes = sources or [], None
     if list_options:
-        _list_options(method or "kaczmarz")
+        _list_options(method or "kaczmarz", json=json)
         return
     said = {
         "iterations": iterations,
@@ -201,39 +213,70 @@ def reconstruct(  # noqa: PLR0913
     }
     options: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     _add_params(options, method or "kaczmarz", param or ())
+    files: dict[str, Any] = {"output": output, "overwrite": force, "workers": workers, "scheduler": scheduler}
     with listener("reconstruct", quiet=quiet) as tell:
-        more: dict[str, Any] = {"output": output, "overwrite": force, "tell": tell}
-        more |= {"workers": workers, "scheduler": scheduler}
+        files["tell"] = tell
         if rerun is not None:
-            more["cache"] = options.pop("cache", None)
-            _refuse_beside_rerun(options, method is not None, average_frames, allow_mismatch)
-            places = [*sources, *(system_matrix or ()), *(background_file or ())]
-            result = rerun_file(rerun, places=places, **more)
-        elif not sources:
-            raise UsageError("no file is named", hint="mpikit reconstruct scan.mdf --system-matrix sm.mdf")
+            cache = options.pop("cache", None)
+            _refuse_beside_rerun(options, method is not None, average_frames, allow_mismatch, resume)
+            files["places"] = [*(sources or ()), *(system_matrix or ()), *(background_file or ())]
+            done: Done = _rerun(rerun, files, cache, dry_run=dry_run)
         else:
-            more |= {
+            choices: dict[str, Any] = {
                 "system_matrix": system_matrix,
                 "background_files": background_file or (),
                 "method": method or "kaczmarz",
                 "average_frames": average_frames,
                 "allow_mismatch": allow_mismatch,
             }
-            if len(sources) > 1 or sources[0].is_dir():
-                outcomes = reconstruct_files(sources, keep=_as_json, **more, **options)
-            else:
-                more["output"] = _in_folder(output, sources[0])
-                result = reconstruct_file(sources[0], **more, **options)
-    if outcomes is not None:
-        _finish_several(outcomes, json=json, quiet=quiet)
+            done = _reconstruct(sources or [], files, choices | options, dry_run=dry_run, resume=resume)
+    _finish(done, rerun, json=json, quiet=quiet)
+
+
+def _rerun(made: Path, files: dict[str, Any], cache: Path | None, *, dry_run: bool) -> Done:
+    from mpikit.reconstruct.files import rerun_file
+    from mpikit.reconstruct.planning import plan_rerun
+
+    return plan_rerun(made, **files) if dry_run else rerun_file(made, cache=cache, **files)
+
+
+def _reconstruct(
+    sources: list[Path], files: dict[str, Any], choices: dict[str, Any], *, dry_run: bool, resume: bool
+) -> Done:
+    """Return the result of one file, the outcomes of several, or what would be done."""
+    from mpikit.reconstruct.files import reconstruct_file
+    from mpikit.reconstruct.many import reconstruct_files
+    from mpikit.reconstruct.planning import plan_reconstruction, plan_reconstructions
+
+    if not sources:
+        raise UsageError("no file is named", hint="mpikit reconstruct scan.mdf --system-matrix sm.mdf")
+    if len(sources) > 1 or sources[0].is_dir() or resume:
+        files["resume"] = resume
+        if dry_run:
+            return {"files": plan_reconstructions(sources, **files, **choices)}
+        return reconstruct_files(sources, keep=_as_json, **files, **choices)
+    files["output"] = _in_folder(files["output"], sources[0])
+    make = plan_reconstruction if dry_run else reconstruct_file
+    return make(sources[0], **files, **choices)
+
+
+def _finish(done: Done, rerun: Path | None, *, json: bool, quiet: bool) -> None:
+    """Show what was made, or would be."""
+    from mpikit.cli.console import show_json
+
+    if isinstance(done, list):
+        _finish_several(done, json=json, quiet=quiet)
+        return
+    if isinstance(done, dict):
+        show_json(done)
         return
     if json:
-        show_json(_as_json(result))
+        show_json(_as_json(done))
     elif not quiet:
-        _report(result)
-    if result.repeated is False:
+        _report(done)
+    if done.repeated is False:
         raise NumericalError(
-            f"{rerun} is not repeated: the images of {result.output} are others",
+            f"{rerun} is not repeated: the images of {done.output} are others",
             hint="both files are kept: compare them, and look at the warnings; other versions, another "
             "machine or another number of threads change the last bits",
         )
@@ -268,8 +311,8 @@ def _refuse_beside_rerun(options: dict[str, Any], *flags: bool) -> None:
         )
 
 
-def _list_options(method: str) -> None:
-    from mpikit.cli.console import show_table
+def _list_options(method: str, *, json: bool) -> None:
+    from mpikit.cli.console import show_json, show_table
     from mpikit.options import as_text, expected, option_fields
     from mpikit.reconstruct.options import options_class
 
@@ -282,7 +325,11 @@ def _list_options(method: str) -> None:
         )
         for name, field in option_fields(options_class(method)).items()
     ]
-    show_table(("option", "type", "default", "help"), rows)
+    heads = ("option", "type", "default", "help")
+    if json:
+        show_json({"method": method, "options": [dict(zip(heads, row, strict=True)) for row in rows]})
+        return
+    show_table(heads, rows)
 
 
 def _as_json(result: Result) -> dict[str, Any]:
@@ -334,13 +381,17 @@ def _finish_several(outcomes: Sequence[Outcome], *, json: bool, quiet: bool) -> 
         if outcome.error is not None:
             where = "" if str(outcome.source) in str(outcome.error) else f"{outcome.source}: "
             show_error(f"{where}{outcome.error}", outcome.error.hint)
+        elif outcome.there is not None:
+            if not (quiet or json):
+                say(f"kept {outcome.there}")
         elif not (quiet or json):
             count = outcome.kept["images"]
             say(f"wrote {outcome.kept['output']}: {count} image{'s' if count > 1 else ''}")
     failed = [_exit_code(outcome) for outcome in outcomes if outcome.error is not None]
     if not quiet:
-        done = len(outcomes) - len(failed)
-        say(f"{len(outcomes)} files: {done} reconstructed, {len(failed)} failed")
+        kept = sum(outcome.there is not None for outcome in outcomes)
+        words = f"{len(outcomes) - kept - len(failed)} reconstructed{f', {kept} kept' if kept else ''}"
+        say(f"{len(outcomes)} files: {words}, {len(failed)} failed")
     if failed:
         raise typer.Exit(max(failed) if len(failed) == len(outcomes) else SOME_FAILED)
 
@@ -353,6 +404,8 @@ def _exit_code(outcome: Outcome) -> int:
 
 def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:
     told: dict[str, Any] = {"source": str(outcome.source)}
+    if outcome.there is not None:
+        return told | {"output": str(outcome.there), "kept": True}
     if outcome.error is None:
         return {**told, **outcome.kept}
     error = {"message": str(outcome.error), "hint": outcome.error.hint, "exit_code": _exit_code(outcome)}

@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mpikit.cli.plugins import denoiser_names
+from mpikit.cli.completion import denoiser_list, device_names, experiment_names
 
 if TYPE_CHECKING:
     from mpikit.experiments import Experiment, Found
 
 LIST = "list"
-
-
-def experiment_names(incomplete: str) -> list[str]:
-    """Names for the shell completion."""
-    from mpikit.experiments import ALL, experiments
-
-    return [name for name in (LIST, ALL, *experiments()) if name.startswith(incomplete)]
 
 
 def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has options
@@ -52,7 +45,7 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it
         typer.Option(
             "--methods",
             help="Further denoisers with commas between them, each a row of its own.",
-            autocompletion=denoiser_names,
+            autocompletion=denoiser_list,
             show_default=False,
         ),
     ] = "",
@@ -69,7 +62,10 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it
         bool, typer.Option("--resume", help="Go on with the pieces that are in the folder.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda.", autocompletion=device_names)
+    ] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Do all anew in a folder that is not empty.")
@@ -104,11 +100,16 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it
     wanted = find_experiments(names)
     folder = output or Path(f"reproduce-{scale}")
     from mpikit.device import choose_device
-    from mpikit.experiments import Plan, read_records
+    from mpikit.experiments import Plan, plan_run, read_records
 
     before = read_records(compare) if compare else None  # now: the run may replace it
     named = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
     plan = Plan(scale=scale, seed=seed, device=choose_device(device), methods=named, mnist=mnist)
+    if dry_run:
+        from mpikit.cli.console import show_json
+
+        show_json(plan_run(wanted, folder, plan, resume=resume, overwrite=force))
+        return
     found, results = _run(wanted, folder, plan, resume=resume, force=force, quiet=quiet, verbose=verbose)
     differences = _differences(before, results)
     if json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.completion import noise_specs, phantom_names, preset_names
 from mpikit.cli.sizes import read_extent, read_place, read_size
 from mpikit.errors import UsageError
 from mpikit.events import Finding
@@ -20,16 +21,9 @@ if TYPE_CHECKING:
 _SETS = ("train", "validation", "test")
 
 
-def preset_names(incomplete: str) -> list[str]:
-    """Names for the shell completion of the preset."""
-    from mpikit.simulate import presets
-
-    return [name for name in presets.preset_names() if name.startswith(incomplete)]
-
-
-def _option(help_text: str, *names: str) -> Any:
+def _option(help_text: str, *names: str, **more: Any) -> Any:
     """Describe an option whose default is up to the preset."""
-    return typer.Option(*names, help=help_text, show_default=False)
+    return typer.Option(*names, help=help_text, show_default=False, **more)
 
 
 PresetName = Annotated[
@@ -48,7 +42,8 @@ PhantomName = Annotated[
     str | None,
     _option(
         "dots, smile, bars, vessels, shepp-logan, point, digits, concentration, resolution, shape; or a "
-        "picture or .npy file. If not said, the preset's."
+        "picture or .npy file. If not said, the preset's.",
+        autocompletion=phantom_names,
     ),
 ]
 Mnist = Annotated[
@@ -66,7 +61,8 @@ NoiseSpecs = Annotated[
     list[str] | None,
     _option(
         "Noise to add, for instance gaussian:snr_db=15; may be given again, 'none' is none. If not said, a "
-        "scan has that of its preset (openmpi: none) and a calibration gaussian:level=channel,snr_db=40."
+        "scan has that of its preset (openmpi: none) and a calibration gaussian:level=channel,snr_db=40.",
+        autocompletion=noise_specs,
     ),
 ]
 Params = Annotated[
@@ -93,6 +89,7 @@ Scheduler = Annotated[str | None, _option("Dask scheduler whose workers are used
 Show = Annotated[bool, typer.Option("--show", help="Print the preset as a file to copy and change.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would be made.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")]
 
@@ -120,6 +117,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it 
     show: Show = False,
     dry_run: DryRun = False,
     seed: Seed = 0,
+    json: Json = False,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -177,8 +175,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it 
             subject = _subject(grid=grid, fov=fov, **{key: of_a_scan[key] for key in _OF_THE_SUBJECT})
             more = {"periods": periods, "background_frames": background_frames}
             made = _scans(chosen, output, subject, specs, how, clean=clean, split=split, **more)
-    if not quiet:
-        _report(made, dry_run=dry_run)
+    told = {"preset": preset, "seed": seed, "written": not dry_run}
+    _report(made, told, json=json, quiet=quiet)
 
 
 _OF_THE_SUBJECT = ("phantom", "mnist", "concentration", "at", "frames", "count")
@@ -258,15 +256,30 @@ def _read_split(text: str) -> list[int]:
     return counts
 
 
-def _report(made: list[Simulated], *, dry_run: bool) -> None:
-    from mpikit.cli.console import say
+def _report(made: list[Simulated], told: dict[str, Any], *, json: bool, quiet: bool) -> None:
+    from mpikit.cli.console import say, show_json
 
-    for each in made:
+    if json:
+        show_json(told | {"files": [_as_json(each) for each in made]})
+        return
+    for each in () if quiet else made:
         say(
-            f"{'would write' if dry_run else 'wrote'} {each.path}: frames {each.frames} + "
+            f"{'wrote' if told['written'] else 'would write'} {each.path}: frames {each.frames} + "
             f"{each.background_frames} empty, periods {each.periods}, channels {each.channels}, "
             f"samples {each.samples}, about {each.size / 1e6:.3g} MB"
         )
+
+
+def _as_json(made: Simulated) -> dict[str, Any]:
+    return {
+        "path": str(made.path),
+        "frames": made.frames,
+        "background_frames": made.background_frames,
+        "periods": made.periods,
+        "channels": made.channels,
+        "samples": made.samples,
+        "size": made.size,
+    }
 
 
 def _refuse(options: dict[str, Any], what: str) -> None:

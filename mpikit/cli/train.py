@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mpikit.cli.completion import denoiser_names, device_names, options_of_method
 from mpikit.cli.denoise import RepeatsChoice, show_scores
-from mpikit.cli.plugins import denoiser_names
 
 
 def train(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has options
@@ -30,7 +30,10 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has
         Path | None, typer.Option("--output", "-o", help="Model file to write.", show_default=False)
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", help="Option of the method, name=value.", autocompletion=options_of_method
+        ),
     ] = None,
     repeats: Annotated[
         RepeatsChoice | None,
@@ -46,7 +49,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many arguments as it has
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda.", autocompletion=device_names)
+    ] = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted training.")
     ] = False,

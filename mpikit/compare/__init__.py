@@ -3,7 +3,7 @@
 from mpikit.compare.auto import Choice, choose, denoise_chosen
 from mpikit.compare.auto_options import auto_candidates
 from mpikit.compare.choice import SIMPLICITY, Verdict, simplest
-from mpikit.compare.files import candidates, compare_file
+from mpikit.compare.files import candidates, compare_file, plan_comparison
 from mpikit.compare.methods import Candidate, compare_scan
 from mpikit.compare.reference import SignalFigures, TrueScore, read_reference, true_score
 from mpikit.compare.result import (
@@ -36,6 +36,7 @@ __all__ = [
     "compare_file",
     "compare_scan",
     "denoise_chosen",
+    "plan_comparison",
     "read_reference",
     "signal_table",
     "simplest",

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mpikit.compare.choice import AUTO
 from mpikit.compare.methods import Candidate, compare_scan, how_judged
@@ -16,16 +20,17 @@ from mpikit.compare.unchanged import UNCHANGED
 from mpikit.device import choose_device
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
-from mpikit.files import check_output, write_atomically
+from mpikit.files import check_output, planned_outputs, write_atomically
 from mpikit.options import did_you_mean, parse_options
 from mpikit.plugins import registry
-from mpikit.scan import Repeats
+from mpikit.scan import Repeats, Scan
 from mpikit.scan_set import (
     describe_repeats,
     file_history,
     read_repeated,
     refuse_calibration,
     was_denoised,
+    with_empty_measurements,
 )
 from mpikit.signal import stack_repeats
 
@@ -33,13 +38,23 @@ WRITTEN = (".csv", ".png")
 OF_SIGNALS = ".signals.csv"
 
 
-def compare_file(
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done, checked as far as it can be before the work."""
+
+    scan: Scan
+    chosen: list[Candidate]
+    clean: NDArray[np.float32] | None
+
+
+def compare_file(  # noqa: PLR0913 - as many arguments as the command has options
     source: Path,
     *,
     methods: Sequence[str] = (),
     parameters: Sequence[str] = (),
     reference: Path | None = None,
     repeats: Repeats | None = None,
+    background_files: Sequence[Path] = (),
     outputs: Sequence[Path] = (),
     seed: int = 0,
     device: str = "auto",
@@ -59,6 +74,9 @@ def compare_file(
         Clean signals of the same frames; only evaluated, never learnt from.
     repeats : {"frames", "periods", "both", "none"} or None
         None finds out.
+    background_files : sequence of Path
+        Empty measurements, whose frames the methods see instead of the background frames of the source: one,
+        or two for before and after.
     outputs : sequence of Path
         Files to write: tables (.csv), with a reference also of the figures of each signal (.signals.csv), and
         pictures (.png). What is finished when the comparison is interrupted is written too.
@@ -83,35 +101,25 @@ def compare_file(
     Interrupted
         A KeyboardInterrupt with the methods that were finished.
     """
-    chosen = candidates(methods, parameters)
-    _check_outputs(outputs, [source, *([reference] if reference else [])], overwrite)
-    for path in outputs if reference is None else ():
-        if path.name.lower().endswith(OF_SIGNALS):
-            raise UsageError(
-                f"--output {path.name}: the figures of each signal need a clean reference",
-                hint="name one with --reference, or another output",
-            )
-    refuse_calibration(source)
-    scan = read_repeated(source, repeats=repeats)
-    if reference is None and stack_repeats(scan.signal, scan.repeats).shape[1] < 2:
-        raise InputError(
-            f"{scan.name} has no repeats to judge by",
-            hint="name a clean file with --reference, or say with --repeats what repeats",
-        )
-    no_score = how_judged(scan)[1]
-    if reference is None and no_score:
-        raise InputError(
-            f"{scan.name} cannot be judged by itself: {no_score}",
-            hint="name a clean file with --reference, or say with --repeats what repeats",
-        )
-    clean = None if reference is None else read_reference(reference, scan, tell=tell)
+    job = _prepare(
+        source,
+        methods,
+        parameters,
+        reference,
+        repeats,
+        background_files,
+        outputs,
+        overwrite=overwrite,
+        tell=tell,
+    )
+    scan, chosen = job.scan, job.chosen
     learned = any(candidate.offer.record.learned for candidate in chosen)
     device = choose_device(device) if learned or device != "auto" else "cpu"
     tell(describe_repeats(scan, asked=repeats is not None))
     if was_denoised(file_history(source)):
         tell(Warned(f"{scan.name} was denoised before: its repeats are no longer independent"))
     try:
-        comparison = compare_scan(scan, chosen, clean=clean, seed=seed, device=device, tell=tell)
+        comparison = compare_scan(scan, chosen, clean=job.clean, seed=seed, device=device, tell=tell)
     except Interrupted as stopped:
         failed = _write_all(outputs, stopped.comparison, overwrite)
         for error in failed.values():
@@ -126,6 +134,92 @@ def compare_file(
             unwritten=tuple(failed),
         )
     return comparison
+
+
+def plan_comparison(
+    source: Path,
+    *,
+    methods: Sequence[str] = (),
+    parameters: Sequence[str] = (),
+    reference: Path | None = None,
+    repeats: Repeats | None = None,
+    background_files: Sequence[Path] = (),
+    outputs: Sequence[Path] = (),
+    overwrite: bool = False,
+    tell: Callable[[Event], None] = silent,
+) -> dict[str, Any]:
+    """Say what `compare_file` would do, ready for JSON; nothing is fitted or written."""
+    job = _prepare(
+        source,
+        methods,
+        parameters,
+        reference,
+        repeats,
+        background_files,
+        outputs,
+        overwrite=overwrite,
+        tell=tell,
+    )
+    return {
+        "file": str(source),
+        "reference": str(reference) if reference else None,
+        "repeats": job.scan.repeats,
+        "shape": dict(zip("NJCV", job.scan.signal.shape, strict=True)),
+        "background_frames": len(job.scan.background),
+        "methods": [_planned(job.scan, each) for each in job.chosen],
+        "outputs": planned_outputs(outputs),
+    }
+
+
+def _planned(scan: Scan, candidate: Candidate) -> dict[str, Any]:
+    """Say with which options a method would be compared, and what the scan lacks for it."""
+    record = candidate.offer.record
+    options = parse_options(record, candidate.parameters)
+    with candidate.offer.blamed():
+        lacks = record.missing(scan, options)
+    return {
+        "method": record.name,
+        "distribution": candidate.offer.distribution,
+        "options": options.model_dump(mode="json"),
+        "lacks": lacks,
+    }
+
+
+def _prepare(
+    source: Path,
+    methods: Sequence[str],
+    parameters: Sequence[str],
+    reference: Path | None,
+    repeats: Repeats | None,
+    background_files: Sequence[Path],
+    outputs: Sequence[Path],
+    *,
+    overwrite: bool,
+    tell: Callable[[Event], None],
+) -> _Job:
+    """Read and check all that a comparison needs; nothing is fitted or written."""
+    chosen = candidates(methods, parameters)
+    _check_outputs(outputs, [source, *([reference] if reference else []), *background_files], overwrite)
+    for path in outputs if reference is None else ():
+        if path.name.lower().endswith(OF_SIGNALS):
+            raise UsageError(
+                f"--output {path.name}: the figures of each signal need a clean reference",
+                hint="name one with --reference, or another output",
+            )
+    refuse_calibration(source)
+    scan = with_empty_measurements(read_repeated(source, repeats=repeats), background_files)
+    if reference is None and stack_repeats(scan.signal, scan.repeats).shape[1] < 2:
+        raise InputError(
+            f"{scan.name} has no repeats to judge by",
+            hint="name a clean file with --reference, or say with --repeats what repeats",
+        )
+    no_score = how_judged(scan)[1]
+    if reference is None and no_score:
+        raise InputError(
+            f"{scan.name} cannot be judged by itself: {no_score}",
+            hint="name a clean file with --reference, or say with --repeats what repeats",
+        )
+    return _Job(scan, chosen, None if reference is None else read_reference(reference, scan, tell=tell))
 
 
 def candidates(methods: Sequence[str] = (), parameters: Sequence[str] = ()) -> list[Candidate]:

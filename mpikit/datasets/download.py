@@ -216,7 +216,7 @@ def _begun(part: Path, url: str) -> tuple[int, Version]:
     """Return how many bytes can be kept, and of which version they are."""
     try:
         version = Version(**json.loads(_version_path(part).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return 0, Version(url, "", None)
     done = part.stat().st_size
     whole = isinstance(version.total, int) and done <= version.total

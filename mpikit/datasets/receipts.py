@@ -51,7 +51,7 @@ def read_receipt(path: Path) -> Receipt | None:
         known = Receipt(**json.loads(kept.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"{kept}, which holds the hash of {path.name}, cannot be read: {error}",
             hint="remove it, and the file too unless you trust it",

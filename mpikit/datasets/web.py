@@ -124,10 +124,15 @@ def official(name: str, record: str, file: str) -> Official:
         answer = session.get(record, stream=True, timeout=TIMEOUT)
         check_status(answer, name)
         content = _read(answer, LARGEST_RECORD)
+    return known_file(name, record, file, content)
+
+
+def known_file(name: str, record: str, file: str, content: bytes) -> Official:
+    """Return what a Zenodo record, ``content`` in JSON, says of a file; for the rest see `official`."""
     try:
         [found] = [each for each in json.loads(content)["files"] if each["key"] == file]
         known = Official(hash=str(found["checksum"]).lower(), size=int(found["size"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{name} cannot be checked: {record} does not know the file {file}") from error
     if not HASH.fullmatch(known.hash) or known.size < 0:
         raise InputError(f"{name} cannot be checked: {record} has no hash of the file {file}")

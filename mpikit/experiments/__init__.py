@@ -21,7 +21,7 @@ from mpikit.experiments.experiment import (
 from mpikit.experiments.oracle import oracle_linear
 from mpikit.experiments.outputs import write_outputs
 from mpikit.experiments.results_page import write_results_page
-from mpikit.experiments.run import Found, StoppedError, run_experiments
+from mpikit.experiments.run import Found, StoppedError, plan_run, run_experiments
 
 __all__ = [
     "ALL",
@@ -46,6 +46,7 @@ __all__ = [
     "find_experiments",
     "mean_cell",
     "oracle_linear",
+    "plan_run",
     "read_records",
     "run_experiments",
     "write_outputs",

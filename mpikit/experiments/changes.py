@@ -12,6 +12,8 @@ from mpikit.errors import InputError
 
 RESULTS = "results.json"
 SAME = 1e-9  # relative: less is rounding
+_NAMES = ("table", "group", "method", "metric")
+_FIGURES = ("value", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,22 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     path = folder / RESULTS
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["figures"]
-        return [dict(each) for each in found]
+        return [_checked(each) for each in found]
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}", hint="--compare takes the --output of a run before"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} holds no results of mpikit reproduce") from error
+
+
+def _checked(record: Any) -> dict[str, Any]:
+    """Return a record that `changes` can compare, or raise `TypeError` or `KeyError`."""
+    if not all(isinstance(record[name], str) for name in _NAMES):
+        raise TypeError("the names of a figure must be texts")
+    if not all(record[name] is None or isinstance(record[name], float | int) for name in _FIGURES):
+        raise TypeError("a figure must be a number")
+    return {**record, **{name: None if record[name] is None else float(record[name]) for name in _FIGURES}}
 
 
 def changes(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Change]:

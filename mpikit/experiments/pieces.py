@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from mpikit.errors import InputError
 from mpikit.experiments.experiment import Outcome, Piece
 from mpikit.files import write_atomically
+from mpikit.plain_arrays import read_arrays
 
 FOLDER = "pieces"
 FORMAT = 1
@@ -50,11 +50,15 @@ class Pieces:
         hint = "remove the file, and --resume does this piece again"
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            arrays = _read_arrays(path.with_suffix(".npz")) if kept["has_arrays"] else {}
             if kept["format"] != FORMAT:
                 raise InputError(f"{path} is of format {kept['format']}, expected {FORMAT}", hint=hint)
+            if not (isinstance(kept["values"], dict) and isinstance(kept["about"], dict)):
+                raise TypeError("values and about must be tables")
+            if not all(isinstance(kept["about"].get(name, ""), str) for name in ("device", "code")):
+                raise TypeError("device and code must be texts")
+            arrays = read_arrays(path.with_suffix(".npz")) if kept["has_arrays"] else {}
             return Outcome(kept["values"], arrays, kept["about"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{path} is damaged, expected a piece of an experiment", hint=hint) from error
 
     def save(self, piece: Piece, outcome: Outcome) -> Outcome:
@@ -75,12 +79,6 @@ class Pieces:
         write_atomically(path, text.encode(), overwrite=True)
         plain = json.loads(text)
         return Outcome(plain["values"], outcome.arrays, plain["about"])
-
-
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    # from memory: of a damaged file NumPy would leave the handle open
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def _as_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -86,7 +86,7 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / RESULTS
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} holds no results", hint="give the --output of mpikit reproduce") from error
     return found
 
@@ -134,20 +134,20 @@ def _section(
     experiment: Mapping[str, Any], facts: Mapping[str, Any], folder: Path, files: dict[str, bytes]
 ) -> str:
     """Return what a page says of one run, and add the files that it reads."""
-    scale = facts["scale"]
+    scale, device = _plain(facts["scale"]), _plain(facts["device"])
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     host = facts["host"]
     machine = f"{host['system']} {host['machine']}, {host['gpu'] or 'CPU'}, {host['cores']} cores"
     command = facts["command"].replace(" ".join(facts["experiments"]), experiment["name"])
     parts = [
-        f"## Scale {scale}, {facts['device']}\n",
+        f"## Scale {scale}, {device}\n",
         f"```sh\n{command}\n```\n",
         f"{facts['at'][:10]}; {versions}; {machine}. ± is half of the 95 % interval of the mean.\n",
     ]
     for table in experiment["tables"]:
         if not table["rows"]:
             continue
-        stem = f"{_plain(table['name'])}.{scale}.{facts['device']}"
+        stem = f"{_plain(table['name'])}.{scale}.{device}"
         files[f"{stem}.csv"] = displayed_csv(table)
         files[f"{stem}.table.md"] = displayed_markdown(table).encode()
         parts.append(
@@ -157,7 +157,7 @@ def _section(
     for drawing in experiment["drawings"]:
         source = folder / f"{_plain(drawing['name'])}.png"
         if source.exists():
-            file = f"{drawing['name']}.{scale}.{facts['device']}.png"
+            file = f"{drawing['name']}.{scale}.{device}.png"
             files[file] = _small(source)
             parts.append(f"\n![{drawing['caption']}]({file})\n\n{drawing['caption']}")
     return "\n".join(parts) + "\n"

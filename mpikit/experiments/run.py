@@ -111,6 +111,36 @@ def run_experiments(
     return Found(plan, tuple(experiments), findings, pieces, outcomes, failed)
 
 
+def plan_run(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    plan: Plan,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Say what `run_experiments` would do, ready for JSON; nothing is made or written."""
+    for method in plan.methods:
+        registry().denoiser(method)
+    pieces = {piece.key: piece for each in experiments for piece in each.pieces(plan)}
+    if folder.exists():
+        prepare_folder(folder, resume=resume, overwrite=overwrite)
+    store = Pieces(folder)
+    return {
+        "experiments": [each.name for each in experiments],
+        "scale": plan.scale,
+        "seed": plan.seed,
+        "device": plan.device,
+        "methods": list(plan.methods),
+        "mnist": str(plan.mnist) if plan.mnist else None,
+        "folder": str(folder),
+        "exists": folder.exists(),
+        "pieces": [
+            {"label": each.label, "done": resume and store.load(each) is not None} for each in pieces.values()
+        ],
+    }
+
+
 def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Make a folder; refuse one with something in it, unless it is to be gone on with.
 
@@ -165,20 +195,21 @@ def _warn_of_others(
     pieces: Mapping[str, Piece], kept: Mapping[str, Outcome], plan: Plan, tell: Callable[[Event], None]
 ) -> None:
     """Say which of the kept pieces would be other ones today."""
-    for name, what, here in (
-        ("device", "on another device", lambda _: plan.device),
-        ("code", "by other code of the same version", lambda piece: code_of(piece.settings.get("method"))),
+    devices = dict.fromkeys(kept, plan.device)
+    codes = {key: code_of(pieces[key].settings.get("method")) for key in kept}
+    for name, what, today in (
+        ("device", "on another device", devices),
+        ("code", "by other code of the same version", codes),
     ):
         others = [
             pieces[key].label
             for key, outcome in kept.items()
-            if (then := outcome.about.get(name)) and then != here(pieces[key])
+            if outcome.about.get(name) not in {None, today[key]}
         ]
         if others:
             listed = "; ".join(others[:3]) + (" and others" if len(others) > 3 else "")
-            tell(
-                Warned(f"{len(others)} of the kept pieces were made {what}: {listed}; --force does all anew")
-            )
+            text = f"{len(others)} of the kept pieces were made {what}: {listed}; --force does all anew"
+            tell(Warned(text))
 
 
 def _in_words(error: BaseException) -> str:

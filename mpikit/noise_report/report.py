@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import mdf
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
-from mpikit.files import check_output
+from mpikit.files import check_output, planned_outputs
 from mpikit.noise_report.fits import Fitted, chosen_models, fit_models
 from mpikit.noise_report.locked import Background, describe, drifting_lines, locked_lines
 from mpikit.noise_report.moments import moments
@@ -235,6 +236,33 @@ def report_noise(
     """
     from mpikit.figures import save_noise
 
+    picture, names, scan = _prepare(source, output, models, overwrite=overwrite)
+    report = measure_noise(scan, tell=tell)
+    empty = scan if report.source == "background frames" else noise_alone(scan)
+    report = replace(report, models=fit_models(empty, names, tell))
+    save_noise(picture, report, overwrite=overwrite)
+    return report, picture
+
+
+def plan_noise(
+    source: Path, *, output: Path | None = None, models: Sequence[str] = (), overwrite: bool = False
+) -> dict[str, Any]:
+    """Say what `report_noise` would do, ready for JSON; nothing is measured or written."""
+    picture, names, scan = _prepare(source, output, models, overwrite=overwrite)
+    frames, periods, channels, samples = scan.signal.shape
+    return {
+        "file": str(source),
+        "shape": {"N": frames, "J": periods, "C": channels, "V": samples},
+        "background_frames": len(scan.background),
+        "models": list(names),
+        "outputs": planned_outputs([picture]),
+    }
+
+
+def _prepare(
+    source: Path, output: Path | None, models: Sequence[str], *, overwrite: bool
+) -> tuple[Path, Sequence[str], Scan]:
+    """Return the picture to write, the models to fit and the scan, if all may be."""
     picture = output or source.with_name(f"{source.stem}.noise.png")
     if picture.suffix.lower() != ".png":
         raise UsageError(
@@ -242,10 +270,4 @@ def report_noise(
             hint=f"say {picture.with_suffix('.png').name}",
         )
     check_output(picture, inputs=(source,), overwrite=overwrite)
-    names = chosen_models(models)
-    scan = read_noise(source)
-    report = measure_noise(scan, tell=tell)
-    empty = scan if report.source == "background frames" else noise_alone(scan)
-    report = replace(report, models=fit_models(empty, names, tell))
-    save_noise(picture, report, overwrite=overwrite)
-    return report, picture
+    return picture, chosen_models(models), read_noise(source)

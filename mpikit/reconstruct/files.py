@@ -139,7 +139,7 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
     sharing = check_sharing(chosen, method, workers, scheduler)
     with ExitStack() as files:
         measurement = files.enter_context(mdf.open(source))
-        matrices = _matrices(matrix_paths(system_matrix), measurement, tell)
+        matrices = find_matrices(matrix_paths(system_matrix), measurement, tell)
         check_cache(chosen, matrices)
         roles = {"source": [source], "background_file": list(background_files)}
         if matrices:
@@ -255,7 +255,7 @@ def rerun_file(
     return replace(result, repeated=same)
 
 
-def _matrices(paths: Sequence[Path], measurement: mdf.File, tell: Callable[[Event], None]) -> list[Path]:
+def find_matrices(paths: Sequence[Path], measurement: mdf.File, tell: Callable[[Event], None]) -> list[Path]:
     """Return the files of system matrices, each once; a folder stands for those in it that match."""
     named = [path.resolve() for path in paths]
     twice = [path for path, place in zip(paths, named, strict=True) if named.count(place) > 1]

@@ -107,7 +107,11 @@ def by_matrix(
     calibrations = [calibration] if isinstance(calibration, mdf.File) else list(calibration)
     images = _images(system, solution.images, calibrations)
     figures = {
-        "lambda": {"relative": solution.relative, "absolute": solution.absolute},
+        "lambda": {
+            "relative": solution.relative,
+            "absolute": solution.absolute,
+            "choice": solution.choice.as_json() if solution.choice else None,
+        },
         "rows": len(system.rows),
         "rows_removed": system.rows.removed,
         "background_subtracted": list(system.background),
@@ -141,10 +145,7 @@ def field_free(
         When the file has no signal, or its fields do not suit the method.
     """
     if measurement.is_calibration or measurement.measurement is None:
-        raise InputError(
-            f"{measurement.path.name} is no measurement, expected measured signals",
-            hint="name the file that was measured or denoised",
-        )
+        raise no_measurement(measurement)
     assert isinstance(options, XSpace | BackProjection)  # noqa: S101 - the methods without a matrix
     name = f"measurement {measurement.path.name}"
     try:
@@ -164,6 +165,14 @@ def field_free(
     frames = scan.foreground_index[:0] if average_frames else scan.foreground_index
     images = Images(values.astype(np.float32), grid, frames, f"{scan.unit} / (T/s)")
     return Made(images, {"background_subtracted": sorted(corrected)})
+
+
+def no_measurement(file: mdf.File) -> InputError:
+    """Return what to raise for a file that has no measured signals."""
+    return InputError(
+        f"{file.path.name} is no measurement, expected measured signals",
+        hint="name the file that was measured or denoised",
+    )
 
 
 def _images(system: LinearSystem, images: NDArray[Any], calibrations: Sequence[mdf.File]) -> Images:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_info, threadpool_limits
-
 import mdf
 from mpikit.errors import InputError, MpikitError, NumericalError, UsageError
 from mpikit.events import Event, Finding, Step, silent
@@ -16,8 +14,9 @@ from mpikit.reconstruct.choices import check_choices
 from mpikit.reconstruct.files import Result, reconstruct_file
 from mpikit.reconstruct.library import SUFFIXES
 from mpikit.reconstruct.outputs import FORMATS
+from mpikit.reconstruct.resuming import outputs_of, was_made
 from mpikit.reconstruct.writing import default_output
-from mpikit.workers import check_workers, in_order
+from mpikit.workers import check_workers, one_by_one
 
 Tell = Callable[[Event], None]
 
@@ -32,11 +31,14 @@ class Outcome:
     kept : Any
         What was kept of the `mpikit.reconstruct.Result`; None when there is none.
     error : MpikitError, mdf.MdfError or None
+    there : Path or None
+        The output, if it was there already, made of the same files with the same choices.
     """
 
     source: Path
     kept: Any = None
     error: MpikitError | mdf.MdfError | None = None
+    there: Path | None = None
 
 
 def whole(result: Result) -> Result:
@@ -50,6 +52,7 @@ def reconstruct_files(
     output: Path | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    resume: bool = False,
     keep: Callable[[Result], Any] = whole,
     tell: Tell = silent,
     **choices: Any,
@@ -69,6 +72,8 @@ def reconstruct_files(
         scheduler are given, the files are made one after the other.
     scheduler : str, optional
         Address of a Dask scheduler, whose workers must see the same folders.
+    resume : bool
+        Leave images alone that are there, made of the same files with the same choices.
     keep : callable
         What to keep of each result; called where the file was made, and pickled for workers.
     tell : callable
@@ -86,23 +91,53 @@ def reconstruct_files(
         Before any file is made: choices that do not fit, no measurement, two files that would become one, a
         scheduler that does not answer.
     """
+    jobs = planned_jobs(sources, output, workers, scheduler, choices, tell)
+    making = _Making(choices, keep, resume)
+    files = [_File(source, made) for source, made in jobs]
+    _make_folder(output)
+    alone = workers is None and scheduler is None
+    if not alone:
+        making, files = making.elsewhere(), [file.elsewhere(choices) for file in files]
+
+    def told(file: _File, event: Event) -> None:
+        _with_name(tell, file.source, len(files))(event)
+
+    def died(file: _File, error: MpikitError) -> Outcome:
+        return Outcome(file.source, error=error)
+
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in one_by_one(making, files, died=died, tell=told, workers=workers, scheduler=scheduler):
+            source, made = jobs[len(outcomes)]
+            outcomes.append(replace(outcome, source=source, there=made if outcome.there else None))
+            if not alone:
+                tell(Step(len(outcomes), len(files)))
+    except KeyboardInterrupt:
+        done = sum(outcome.error is None for outcome in outcomes)
+        tell(Finding("interrupted", done, f"{done} of {len(files)} files are done; --resume goes on"))
+        raise
+    return outcomes
+
+
+def planned_jobs(
+    sources: Sequence[Path],
+    output: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    choices: dict[str, Any],
+    tell: Tell,
+) -> tuple[tuple[Path, Path], ...]:
+    """Return each file with its output, if all choices fit; nothing is made.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `reconstruct_files`.
+    """
     check_workers(workers, scheduler)
     check_choices(**{name: value for name, value in choices.items() if name != "overwrite"})
     _check_folder(output)
-    found = find_measurements(sources, besides=_inputs(choices), tell=tell)
-    plan = _Files(_jobs(found, output), choices, keep, _blas_threads())
-    _make_folder(output)
-    if workers is None and scheduler is None:
-        return [plan.make(index, _with_name(tell, found[index], len(found))) for index in range(plan.blocks)]
-    outcomes = []
-    with in_order(plan.elsewhere(), workers=workers, scheduler=scheduler) as blocks:
-        for index, (outcome, events) in enumerate(blocks):
-            told = _with_name(tell, found[index], len(found))
-            for event in events:
-                told(event)
-            outcomes.append(replace(outcome, source=found[index]))
-            tell(Step(index + 1, plan.blocks))
-    return outcomes
+    return _jobs(find_measurements(sources, besides=_inputs(choices), tell=tell), output)
 
 
 def find_measurements(
@@ -132,58 +167,67 @@ def find_measurements(
 
 
 @dataclass(frozen=True)
-class _Files:
-    """A plan (`mpikit.workers.Plan`) with a block for each file.
+class _File:
+    """A file with its output.
 
     Parameters
     ----------
-    jobs : tuple of (Path, Path)
-        Sources and outputs.
+    source, output : Path
+    fresh : bool
+        Nothing of the output was there when workers began: what is there is of one that died.
+    """
+
+    source: Path
+    output: Path
+    fresh: bool = False
+
+    def elsewhere(self, choices: dict[str, Any]) -> _File:
+        """Return the same for workers in any folder."""
+        fresh = not any(path.exists() for path in outputs_of(self.output, choices))
+        return _File(self.source.absolute(), self.output.absolute(), fresh)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """How each file is made.
+
+    Parameters
+    ----------
     choices : dict
         For `reconstruct_file`.
     keep : callable
-    threads : int
-        Of the BLAS: rounding depends on it, so all workers take the number of the main process.
+    resume : bool
     """
 
-    jobs: tuple[tuple[Path, Path], ...]
     choices: dict[str, Any]
     keep: Callable[[Result], Any]
-    threads: int
+    resume: bool
 
-    @property
-    def blocks(self) -> int:
-        """Number of files."""
-        return len(self.jobs)
-
-    def elsewhere(self) -> _Files:
+    def elsewhere(self) -> _Making:
         """Return the same for workers in any folder."""
-        jobs = tuple((source.absolute(), output.absolute()) for source, output in self.jobs)
-        return replace(
-            self, jobs=jobs, choices={name: _absolute(each) for name, each in self.choices.items()}
-        )
+        return replace(self, choices={name: _absolute(each) for name, each in self.choices.items()})
 
-    def prepare(self) -> None:
-        """Do nothing: files have nothing in common."""
-
-    def draw(self, index: int, /) -> tuple[Outcome, list[Event]]:
-        """Make a file, and return what was said on the way."""
-        told: list[Event] = []
-        with threadpool_limits(self.threads, user_api="blas"):
-            outcome = self.make(index, told.append)
-        return outcome, [event for event in told if not isinstance(event, Step)]
-
-    def make(self, index: int, tell: Tell) -> Outcome:
+    def __call__(self, file: _File, tell: Tell) -> Outcome:
         """Make a file; what is wrong with it is part of the outcome."""
-        source, output = self.jobs[index]
         try:
-            result = reconstruct_file(source, output=output, tell=tell, **self.choices)
+            return self._make(file, tell)
         except (MpikitError, mdf.MdfError) as error:
-            return Outcome(source, error=error.with_traceback(None))
+            return Outcome(file.source, error=error.with_traceback(None))
         except MemoryError as error:
             hint = "ask for less at once: fewer frames, or fewer workers"
-            return Outcome(source, error=NumericalError(f"out of memory: {error}".rstrip(": "), hint=hint))
-        return Outcome(source, self.keep(result))
+            short = NumericalError(f"out of memory: {error}".rstrip(": "), hint=hint)
+            return Outcome(file.source, error=short)
+
+    def _make(self, file: _File, tell: Tell) -> Outcome:
+        choices = self.choices
+        if self.resume and not file.fresh and file.output.exists():
+            if was_made(file.source, file.output, choices):
+                return Outcome(file.source, there=file.output)
+            choices = choices | {"overwrite": True}  # it may be replaced, or is not whole
+        if file.fresh:
+            choices = choices | {"overwrite": True}
+        result = reconstruct_file(file.source, output=file.output, tell=tell, **choices)
+        return Outcome(file.source, self.keep(result))
 
 
 def _with_name(tell: Tell, source: Path, files: int) -> Tell:
@@ -202,10 +246,6 @@ def _absolute(choice: Any) -> Any:
     if isinstance(choice, list | tuple):
         return [_absolute(each) for each in choice]
     return choice.absolute() if isinstance(choice, Path) else choice
-
-
-def _blas_threads() -> int:
-    return max((each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"), default=1)
 
 
 def _inputs(choices: dict[str, Any]) -> list[Path]:

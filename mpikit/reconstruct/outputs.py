@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
 from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, views_of
 from mpikit.files import check_output, write_atomically
+from mpikit.plain_arrays import read_arrays
 from mpikit.provenance import HISTORY
 from mpikit.reconstruct.image import Images
 
@@ -288,8 +290,7 @@ def _encode_npz(images: Images, about: About) -> bytes:
 
 
 def _history_of_npz(path: Path) -> str | None:
-    with np.load(path, allow_pickle=False) as arrays:
-        return str(arrays["history"])
+    return str(read_arrays(path)["history"])
 
 
 def _encode_gif(images: Images, about: About) -> bytes:
@@ -311,8 +312,11 @@ def _encode_gif(images: Images, about: About) -> bytes:
 def _history_of_gif(path: Path) -> str | None:
     from PIL import Image
 
-    with Image.open(path, formats=("GIF",)) as picture:
-        comment = picture.info.get("comment")
+    try:
+        with Image.open(path, formats=("GIF",)) as picture:
+            comment = picture.info.get("comment")
+    except (TypeError, IndexError, SyntaxError, struct.error) as error:  # Pillow's words for some damaged files
+        raise ValueError(error) from error
     return comment.decode() if isinstance(comment, bytes) else None
 
 

@@ -33,7 +33,7 @@ def each(work: Callable[[Item], Found], items: Iterable[Item], library: Arrays) 
     waiting = list(items)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(cores, len(waiting)) if library.own_threads else 1
-    if threads == 1:
+    if threads <= 1:
         return [work(item) for item in waiting]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, waiting))

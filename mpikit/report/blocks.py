@@ -63,15 +63,6 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """A PNG file with its caption."""
-
-    caption: str
-    png: bytes
-    kind: ClassVar[str] = "photograph"
-
-
-@dataclass(frozen=True)
 class Links:
     """Addresses to follow, each with what stands there."""
 
@@ -79,7 +70,7 @@ class Links:
     kind: ClassVar[str] = "links"
 
 
-Block = Words | Facts | Options | Table | Details | Picture | Photograph | Links
+Block = Words | Facts | Options | Table | Details | Picture | Links
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 import mdf
 from mdf import Grid
 from mpikit.errors import InputError
+from mpikit.figures import draw_choice
 from mpikit.figures_report import draw_difference, draw_images
-from mpikit.report.blocks import Block, Facts, Photograph, Picture, Section, Words
+from mpikit.reconstruct.choosing import Choice
+from mpikit.report.blocks import Block, Facts, Picture, Section, Words
 
 TRACERS = "/_mpikit/tracers"
 UNIT = "value as stored"
 MOST_IMAGES = 4
-LARGEST_PICTURE = 2**24  # bytes, of a file that is taken over
 
 
 @dataclass(frozen=True)
@@ -163,54 +164,39 @@ def _peaks(given: Sequence[Pictured]) -> Facts:
     return Facts(rows)
 
 
-def lambda_section(path: Path, history: Sequence[Mapping[str, Any]]) -> Section | None:
-    """Say which λ was used, and show how it was chosen where the curve lies beside the file.
+def lambda_section(history: Sequence[Mapping[str, Any]]) -> Section | None:
+    """Say which λ was used, and show how it was chosen.
 
     Parameters
     ----------
-    path : Path
-        The reconstruction. The curve is ``STEM.lambda.png``, as `mpikit reconstruct` writes it.
     history : sequence of mapping
+        Of the reconstruction; its last run is shown.
     """
     made = [record for record in history if record.get("command") == "reconstruct"]
     weight = made[-1].get("lambda") if made else None
     if not isinstance(weight, Mapping):
         return None
-    options = made[-1].get("options")
-    asked = options.get("lambda") if isinstance(options, Mapping) else None
     rows = [
         (f"{name} λ", f"{weight[name]:.4g}")
         for name in ("relative", "absolute")
         if _is_number(weight.get(name))
     ]
-    blocks: list[Block] = [Facts(rows)]
-    if isinstance(asked, str):
-        blocks = [Facts([("chosen by", asked), *rows])]
-        curve = path.with_name(f"{path.stem}.lambda.png")
-        png = _picture(curve)
-        if png is not None:
-            blocks.append(Photograph(f"How λ was chosen ({curve.name}).", png))
-        else:
-            blocks.append(Words(f"The curve ({curve.name}) does not lie beside the file."))
-    return Section("Choice of λ", blocks)
+    choice = _choice(weight.get("choice"))
+    if choice is None:
+        return Section("Choice of λ", [Facts(rows)])
+    facts = Facts([*rows, ("chosen by", choice.reason)])
+    return Section("Choice of λ", [facts, Picture("How λ was chosen.", draw_choice(choice))])
+
+
+def _choice(kept: object) -> Choice | None:
+    """Return how λ was chosen; None when it was not, or the file says it in a way that is not ours."""
+    if not isinstance(kept, Mapping):
+        return None
+    try:
+        return Choice.from_json(kept)
+    except ValueError:
+        return None
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _picture(path: Path) -> bytes | None:
-    """Return a PNG file, drawn anew so that nothing but its dots is taken over; None when there is none."""
-    import io
-
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST_PICTURE:
-            return None
-        with Image.open(path, formats=("PNG",)) as picture:
-            buffer = io.BytesIO()
-            picture.convert("RGB").save(buffer, format="PNG")
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
-        return None
-    return buffer.getvalue()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from itertools import count, groupby
 from typing import TYPE_CHECKING
 
 from mpikit.figures_report import embedded_svg
-from mpikit.report.blocks import Block, Part, Photograph, Picture, Section
+from mpikit.report.blocks import Block, Part, Picture, Section
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -37,7 +36,7 @@ def page(parts: Sequence[Part], last: Section) -> str:
     )
     numbers = count(1)
 
-    def drawn(block: Picture | Photograph) -> Markup:
+    def drawn(block: Picture) -> Markup:
         return _drawn(block, f"f{next(numbers)}")
 
     return environment.get_template(TEMPLATE).render(
@@ -50,12 +49,10 @@ def _width(block: Picture) -> str:
     return f"{REM_PER_INCH * float(block.figure.get_figwidth()):.3g}"
 
 
-def _drawn(block: Picture | Photograph, name: str) -> Markup:
-    """Return an SVG element, or the address of a PNG file that holds all of it."""
+def _drawn(block: Picture, name: str) -> Markup:
+    """Return an SVG element."""
     from markupsafe import Markup, escape
 
-    if isinstance(block, Photograph):
-        return Markup("data:image/png;base64,") + base64.b64encode(block.png).decode()
     svg = embedded_svg(block.figure, name)
     named = f'<svg role="img" aria-label="{escape(block.caption)}"'
     # the figure is our own drawing: texts in it are outlines of letters, without any markup
@@ -64,5 +61,5 @@ def _drawn(block: Picture | Photograph, name: str) -> Markup:
 
 def _runs(blocks: Sequence[Block]) -> Iterator[tuple[bool, list[Block]]]:
     """Group blocks that follow each other into pictures, which stand side by side, and others."""
-    for is_picture, run in groupby(blocks, lambda block: isinstance(block, Picture | Photograph)):
+    for is_picture, run in groupby(blocks, lambda block: isinstance(block, Picture)):
         yield is_picture, list(run)

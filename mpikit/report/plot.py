@@ -11,7 +11,7 @@ import numpy as np
 
 import mdf
 from mpikit.errors import InputError, UsageError
-from mpikit.files import check_output, write_atomically
+from mpikit.files import check_output, planned_outputs, write_atomically
 from mpikit.report.gathering import look_at
 from mpikit.scan import Scan
 
@@ -118,6 +118,17 @@ def plot_file(
         ending = output.suffix.lower().removeprefix(".")
         write_atomically(output, plot.content(ending), overwrite=overwrite)
     return plot
+
+
+def plan_plot(
+    source: Path, *, kind: str | None = None, output: Path | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Say what `plot_file` would do, ready for JSON; nothing is drawn or written."""
+    if output is not None:
+        check_figure_output(source, output, overwrite=overwrite)
+    of, drawn = _chosen(source, kind)
+    outputs = planned_outputs([] if output is None else [output])
+    return {"file": str(source), "of": of, "kind": drawn, "outputs": outputs}
 
 
 def _chosen(source: Path, kind: str | None) -> tuple[str, str]:

@@ -125,7 +125,7 @@ def _part(item: Item, *, with_subject: bool, tell: Callable[[Event], None]) -> P
 
 def _facts(path: Path, *, with_subject: bool) -> list[tuple[str, str]]:
     """Return what `mpikit info` says, without its lines on the history, which has a section of its own."""
-    from mpikit.cli.info import describe, in_words, printable
+    from mpikit.file_facts import describe, in_words, printable
 
     facts = describe(path)
     if not with_subject and facts["subject"]:
@@ -197,7 +197,7 @@ def _images(item: Item, tell: Callable[[Event], None]) -> list[Section]:
         first, *rest = image_sections(after, read_pictured(known))
         shown = Facts([("before", known.name), ("after", item.path.name)])
         sections = [Section(first.title, [shown, *first.blocks]), *rest]
-    chosen = lambda_section(item.path, item.history)
+    chosen = lambda_section(item.history)
     return sections if chosen is None else [*sections, chosen]
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mpikit.scaffold.plugin import Kind, PluginProject, new_plugin
+from mpikit.scaffold.plugin import Kind, PluginProject, check_plugin_project, new_plugin
 
-__all__ = ["Kind", "PluginProject", "new_plugin"]
+__all__ = ["Kind", "PluginProject", "check_plugin_project", "new_plugin"]

@@ -97,11 +97,19 @@ def new_plugin(name: str, folder: Path, *, kind: Kind = "denoiser", overwrite: b
     InputError
         When the folder is not empty or cannot be written.
     """
+    project = check_plugin_project(name, folder, kind=kind, overwrite=overwrite)
+    write_folder(folder, project.contents(), overwrite=overwrite)
+    return project
+
+
+def check_plugin_project(
+    name: str, folder: Path, *, kind: Kind = "denoiser", overwrite: bool = False
+) -> PluginProject:
+    """Return the project that `new_plugin` would write, if it may; nothing is written."""
     project = PluginProject(name, kind, folder)
     _check_name(name)
     _check_free(project, again=overwrite)
     check_folder(folder, overwrite=overwrite)
-    write_folder(folder, project.contents(), overwrite=overwrite)
     return project
 
 

@@ -22,6 +22,7 @@ from mpikit.simulate.receive import Adc, HighPass, Notch, Receiver, TransferFunc
 from mpikit.simulate.tables import PartTable, PresetTable, ReceiverTable, RegionTable
 
 Floats = NDArray[np.float64]
+LARGEST = 100_000  # bytes of a preset file: tomllib takes the longer the more names are joined by dots
 MOST_SAMPLES = 20_000_000  # of one period
 _INSTEAD = {
     "drive_field.frequencies": ("base_frequency", "dividers"),
@@ -243,7 +244,11 @@ def preset_text(name: str) -> str:
         hint = f"{near} choose one of {listing()}, or the path of a preset file (.toml)".strip()
         raise UsageError(f"there is no preset {name!r}", hint=hint)
     try:
-        return path.read_text("utf-8")
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise InputError(f"the preset file {name} has more than {LARGEST} bytes, expected a few thousand")
+        return text.decode("utf-8")
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise InputError(f"the preset file {name} cannot be read: {what}") from error
@@ -262,6 +267,8 @@ def preset_table(name: str) -> dict[str, Any]:
         return tomllib.loads(preset_text(name))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the preset file {name} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"the preset file {name} has tables within tables without end") from error
 
 
 def _change(table: dict[str, Any], change: str) -> None:

@@ -253,14 +253,14 @@ def fit_coloured(scan: Scan) -> ColouredOptions:
     noise = empty_noise(scan)
     power = np.mean(noise.spectrum.raw, axis=0) / samples
     frequencies, levels = _bands(scan.frequencies, power, scan.stored_lines)
-    if not len(levels):
+    covariance = _full_rank(np.nan_to_num(noise.correlation) * np.outer(noise.level.sigma, noise.level.sigma))
+    if not len(levels) or not np.any(np.diag(covariance) > 0):
         raise InputError(
             f"the background frames of {scan.name} have no noise above 0 Hz, so they show no spectrum",
             hint="use another file, or give the options yourself",
         )
     density = _table(np.maximum(scan.frequencies, scan.frequencies[1]), frequencies, levels)
     total = np.mean(np.r_[density, density[(samples - 1) // 2 : 0 : -1]])
-    covariance = _full_rank(np.nan_to_num(noise.correlation) * np.outer(noise.level.sigma, noise.level.sigma))
     return ColouredOptions(
         sigma=float(f"{np.sqrt(total):.6g}"),
         frequencies=tuple(float(f"{value:.6g}") for value in frequencies),
@@ -279,6 +279,8 @@ def _full_rank(covariance: Floats) -> Floats:
 def _bands(frequencies: Floats, power: Floats, stored: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Mean frequency and power of the lines (K,) in each band that has any; DC is left out."""
     used = stored & (frequencies > 0)
+    if not used.any():
+        return frequencies[:0], power[:0]
     edges = np.geomspace(frequencies[1], frequencies[-1], BANDS + 1)
     band = np.digitize(frequencies[used], edges[1:-1])
     count = np.bincount(band, minlength=BANDS)

@@ -222,7 +222,7 @@ def noise_levels(scans: Sequence[Scan]) -> NDArray[np.float32]:
         np.mean([noise_statistics(scan).sigma ** 2 for scan in scans], axis=0)
     )
     signal: NDArray[np.float64] = np.sqrt(
-        np.mean([np.mean(scan.signal**2, axis=(0, 1, 3)) for scan in scans], axis=0)
+        np.mean([np.mean(np.square(scan.signal, dtype=float), axis=(0, 1, 3)) for scan in scans], axis=0)
     )
     level = np.where(noise > 1e-6 * signal, noise, signal)
     return np.where(level > 0, level, 1).astype(np.float32)

@@ -141,7 +141,8 @@ def measure_response(
         Root mean square of a sample of the noise; trained amplitudes have the same unit.
     """
     empty = denoise(blanks)
-    ratio = np.mean(empty.astype(np.float64) ** 2) / np.mean(blanks.astype(np.float64) ** 2)
+    before = float(np.mean(blanks.astype(np.float64) ** 2))
+    ratio = float(np.mean(empty.astype(np.float64) ** 2)) / before if before > 0 else 0.0  # no noise at all
     size = np.sqrt(np.mean(templates.astype(np.float64) ** 2, axis=(1, 2), keepdims=True))
     units = (templates / np.where(size > 0, size, 1))[:TEMPLATES].astype(np.float32)
     amplitudes = np.geomspace(trained[0], ABOVE * trained[1], AMPLITUDES)

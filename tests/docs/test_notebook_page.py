@@ -41,12 +41,12 @@ def test_the_lines_of_python_run(tmp_path, monkeypatch, capsys):
     np.testing.assert_array_equal(again.signal, denoised.signal)
 
 
-def test_the_lines_on_the_index_run(tmp_path, monkeypatch):
+def test_the_lines_on_the_page_of_scripts_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(BLOCKS[0].split("noisy =")[0], {})  # noqa: S102 - lines of our own
     mpikit.simulate("openmpi-2d", frames=4, noise="gaussian:snr_db=10").to_mdf("scan.mdf")
-    index = (DOCS / "howto" / "index.md").read_text()
-    [block] = [each for each in PYTHON.findall(index) if "mpikit.denoise(" in each]
+    scripts = (DOCS / "howto" / "scripts.md").read_text()
+    [block] = [each for each in PYTHON.findall(scripts) if "mpikit.denoise(" in each]
     exec(block, {})  # noqa: S102
     assert (tmp_path / "image.nii.gz").stat().st_size > 348
 

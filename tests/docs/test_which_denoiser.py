@@ -99,7 +99,7 @@ def test_the_choice_of_the_program_is_on_the_page():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_line_is_one(page):
     found = list(commands(page))
-    assert found
+    assert found or "```sh" not in page.read_text()
     for arguments in found:
         parsed(arguments)
 

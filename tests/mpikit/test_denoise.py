@@ -394,7 +394,7 @@ def apply(offer, scan=None):
 def test_methods_that_misbehave():
     with pytest.raises(PluginError, match="gave the shape"):
         apply(strange(lambda scan: scan.signal[..., :-1]))
-    with pytest.raises(NumericalError, match="example: the denoised signal has values that are no numbers"):
+    with pytest.raises(NumericalError, match=r"strange.*gave a signal for example with values that are no"):
         apply(strange(lambda scan: scan.signal * np.float32("nan")))
     with pytest.raises(PluginError, match=r"'strange' of stranger.* failed: ZeroDivisionError"):
         apply(strange(lambda scan: scan.signal / (1 // 0)))

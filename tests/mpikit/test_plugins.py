@@ -137,5 +137,5 @@ def test_noise_that_fails_names_its_package(where, monkeypatch):
     offers = Registry(noise_models={"loud": [Offer(model, "loud", "mpi-loud")]})
     monkeypatch.setattr("mpikit.plugins.registry", lambda: offers)
     noise = parse_noise("loud")
-    with pytest.raises(PluginError, match="'loud' of mpi-loud failed"):
+    with pytest.raises(PluginError, match=r"'loud' of mpi-loud (failed|gave the shape)"):
         (noise.begin() if where == "beginning" else noise)(np.ones((2, 1, 1, 5)))

@@ -402,7 +402,7 @@ def test_nothing_is_written_when_something_is_wrong(sources, work):
             model,
             {},
         ),
-        (InputError, "nan.mdf: the signal has values that are no numbers", [work / "nan.mdf"], model, {}),
+        (InputError, "nan.mdf: the signal has 3888 values that are no", [work / "nan.mdf"], model, {}),
         (InputError, "taken exists already", [a], work / "taken", {}),
         (InputError, r"shown\.png exists already", [a], work / "shown.safetensors", {}),
         (InputError, "is an input", [a], a, {"overwrite": True}),

@@ -14,13 +14,14 @@ import pytest
 
 from mpikit import workers
 from mpikit.errors import InputError, NumericalError, UsageError
+from mpikit.events import Finding, Step
 from mpikit.scan_file import read_scan
 from mpikit.simulate import calibrations, scans
 from mpikit.simulate.calibration_files import simulate_calibration_file
 from mpikit.simulate.files import How, simulate_file
 from mpikit.simulate.phantoms import make_phantom
 from mpikit.simulate.presets import preset
-from mpikit.workers import in_order
+from mpikit.workers import in_order, one_by_one
 
 NOISE = ["gaussian:snr_db=5", "harmonic:sir_db=10", "background:sbr_db=5,drift_frames=3"]
 
@@ -309,3 +310,79 @@ def test_a_scheduler_without_workers(tmp_path, cluster):
         scan_of(scanner(1), tmp_path / "scan.mdf", scheduler=address)
     assert address in caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def make_piece(job, tell):
+    tell(Finding("job", job, f"at {job}"))
+    tell(Step(job, 9))
+    if job == 4:
+        raise UsageError("piece 4 is impossible")
+    return job**2
+
+
+def died(job, error):
+    return f"{job}: {error.hint}"
+
+
+def test_pieces_come_in_order_whoever_makes_them(cluster):
+    jobs, told = [3, 1, 2, 5, 9, 8, 7], ([], [])
+    alone = one_by_one(make_piece, jobs, died=died, tell=lambda *each: told[0].append(each))
+    shared = one_by_one(
+        make_piece, jobs, died=died, tell=lambda *each: told[1].append(each), scheduler=cluster(1)
+    )
+    assert list(alone) == list(shared) == [job**2 for job in jobs]
+    assert [(job, event) for job, event in told[0] if isinstance(event, Finding)] == told[1]
+    assert [job for job, _ in told[1]] == jobs
+
+
+def test_a_piece_that_goes_wrong_says_so_as_it_is(cluster):
+    for who in ({}, {"scheduler": cluster(1)}):
+        pieces = one_by_one(make_piece, [1, 4, 2], died=died, tell=print, **who)
+        assert next(pieces) == 1
+        with pytest.raises(UsageError, match="piece 4 is impossible"):
+            next(pieces)
+
+
+def kill_by(job, _tell):
+    from distributed import KilledWorker
+
+    if job == 1:
+        raise KilledWorker("a piece", SimpleNamespace(address="here"), 3)  # what the scheduler says of it
+    return job
+
+
+def test_a_piece_that_workers_die_of_does_not_stop_the_others(cluster):
+    found = list(one_by_one(kill_by, [0, 1, 2], died=died, tell=print, scheduler=cluster(1)))
+    assert found[::2] == [0, 2]
+    assert found[1].startswith("1: ")
+    assert "memory" in found[1]
+
+
+def test_a_scheduler_that_goes_away(cluster):
+    from distributed.client import FutureCancelledError
+
+    def lose(_):
+        raise FutureCancelledError("a block", "the scheduler went away")
+
+    with (
+        pytest.raises(InputError, match="scheduler went away") as caught,
+        in_order(Numbers(3, lose), scheduler=cluster(1)) as blocks,
+    ):
+        list(blocks)
+    assert "start it again" in caught.value.hint
+
+
+def test_workers_with_another_mpikit(cluster, monkeypatch):
+    own = workers.version("mpikit")
+    workers._check_versions({"tcp://a:1": own, "tcp://b:1": OSError("it died meanwhile")})
+    with pytest.raises(InputError, match=f"tcp://c:1 has mpikit 0.0.1, expected {own}") as caught:
+        workers._check_versions({"tcp://a:1": own, "tcp://c:1": "0.0.1"})
+    assert "the same version" in caught.value.hint
+    with pytest.raises(InputError, match="has no mpikit"):
+        workers._check_versions({"tcp://d:1": ModuleNotFoundError("No module named 'mpikit'")})
+    plan = Numbers(3)
+    address = cluster(1)
+    monkeypatch.setattr(workers, "_check_versions", lambda found: plan.drawn.extend(found.values()))
+    with in_order(plan, scheduler=address):
+        pass
+    assert plan.drawn[0] == own

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -56,6 +57,54 @@ class Choice:
     target: float | None
     reason: str
     warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a drawing needs, ready for JSON; what is not finite is None."""
+        return {
+            "criterion": self.criterion,
+            "relative": self.relative,
+            "absolute": self.absolute,
+            "target": self.target,
+            "reason": self.reason,
+            "curve": {
+                each.name: [_rounded(value) for value in getattr(self.curve, each.name)]
+                for each in fields(Curve)
+            },
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Choice:
+        """Return the choice that `as_json` described, without its warnings.
+
+        Raises
+        ------
+        ValueError
+            When something is missing, or of another kind.
+        """
+        try:
+            curve = Curve(*(np.array(kept["curve"][each.name], dtype=float) for each in fields(Curve)))
+            criterion, target = kept["criterion"], kept["target"]
+            relative, absolute = float(kept["relative"]), float(kept["absolute"])
+            choice = cls(
+                criterion,
+                relative,
+                absolute,
+                curve,
+                None if target is None else float(target),
+                str(kept["reason"]),
+                (),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no choice of lambda: {error}") from error
+        shapes = {values.shape for values in vars(curve).values()}
+        if criterion not in _NAMES or len(shapes) != 1 or curve.lambdas.ndim != 1 or curve.lambdas.size < 2:
+            raise ValueError(f"no choice of lambda: criterion {criterion!r}, arrays of {shapes}")
+        drawn = (curve.lambdas, curve.residuals, curve.solutions, curve.cross_validation, [relative])
+        if not all(np.all(np.isfinite(each)) and np.all(np.asarray(each) > 0) for each in drawn):
+            raise ValueError("no choice of lambda: norms or candidates are not positive")
+        if not np.all(np.diff(curve.lambdas) > 0):
+            raise ValueError("no choice of lambda: its candidates do not ascend")
+        return choice
 
 
 def choose_lambda(
@@ -318,3 +367,8 @@ def _fitting(noise: Floats, rows: int) -> Floats:
     if noise.shape != (rows,):
         raise InputError(f"noise {noise.shape} does not fit: expected one number for each of {rows} rows")
     return noise
+
+
+def _rounded(value: float) -> float | None:
+    """Six digits are more than a drawing shows."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -104,10 +104,10 @@ def admm(  # noqa: PLR0913 - the parameters of the objective and of the iteratio
     real = enforce_real or enforce_positive
     problem = make_problem(
         matrix, data, lambda_=lambda_, mu=mu, relative=relative, weights=weights, real=real
-    )
+    ).in_own_unit()
     check_prior(prior, mu, problem.voxels)
     start = _start(problem, prior if mu > 0 else None, positive=enforce_positive)
-    return iterate(start, iterations=iterations, tolerance=tolerance, tell=tell)
+    return iterate(start, iterations=iterations, tolerance=tolerance, unit=problem.unit, tell=tell)
 
 
 @dataclass

@@ -83,8 +83,8 @@ def cgls(
     """
     problem = make_problem(
         matrix, data, lambda_=lambda_, relative=relative, weights=weights, real=enforce_real
-    )
-    return iterate(_start(problem), iterations=iterations, tolerance=tolerance, tell=tell)
+    ).in_own_unit()
+    return iterate(_start(problem), iterations=iterations, tolerance=tolerance, unit=problem.unit, tell=tell)
 
 
 @dataclass
@@ -108,7 +108,10 @@ class _Cgls:
         slope = self.problem.adjoint(self.rest)
         slope -= slope.dtype.type(lambda_) * self.image
         energy = squares(slope)
-        self.direction = slope + times(quotient(energy, self.energy), self.direction)
+        # a slope that is rounding alone has lost its directions before: going on with them ends at infinity
+        rounding = 8 * float(np.finfo(slope.dtype).eps)
+        pace = np.where(energy > rounding**2 * self.start, quotient(energy, self.energy), 0)
+        self.direction = slope + times(pace, self.direction)
         self.energy = energy
         objective = squares(self.rest) + lambda_ * squares(self.image)
         return objective, np.sqrt(quotient(energy, self.start))

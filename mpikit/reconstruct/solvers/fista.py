@@ -99,11 +99,11 @@ def fista(  # noqa: PLR0913 - the parameters of the objective and of the iterati
     real = enforce_real or enforce_positive
     problem = make_problem(
         matrix, data, lambda_=lambda_, mu=mu, relative=relative, weights=weights, real=real
-    )
+    ).in_own_unit()
     check_prior(prior, mu, problem.voxels)
     prior = L1() if prior is None or mu == 0 else prior
     start = start_fista(problem, prior, positive=enforce_positive, bound=largest_curvature(problem))
-    return iterate(start, iterations=iterations, tolerance=tolerance, tell=tell)
+    return iterate(start, iterations=iterations, tolerance=tolerance, unit=problem.unit, tell=tell)
 
 
 @dataclass

@@ -27,10 +27,13 @@ class Iteration(Protocol):
         """Go on with some of the frames alone."""
 
 
-def iterate(solver: Iteration, *, iterations: int, tolerance: float, tell: Callable[[Event], None]) -> Array:
+def iterate(
+    solver: Iteration, *, iterations: int, tolerance: float, unit: float, tell: Callable[[Event], None]
+) -> Array:
     """Run a solver until the residual of each frame is at most the tolerance, or the iterations are done.
 
-    A frame that is done is left alone, so an image does not depend on what it was reconstructed with.
+    A frame that is done is left alone, so an image does not depend on what it was reconstructed with. The
+    objective is told in the unit of the data, see `mpikit.reconstruct.solvers.problem.Problem.in_own_unit`.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def iterate(solver: Iteration, *, iterations: int, tolerance: float, tell: Calla
         objectives[frames], residuals = _advanced(solver, index)
         images[:, frames] = solver.image
         worst = float(residuals.max(initial=0))
-        tell(Step(index, iterations, {"objective": float(objectives.sum()), "residual": worst}))
+        tell(Step(index, iterations, {"objective": unit**2 * float(objectives.sum()), "residual": worst}))
         going = residuals > tolerance
         if not going.all():
             frames = frames[going]

@@ -172,10 +172,25 @@ class TotalVariation(Prior):
         """Length of the gradient at each voxel, or the modulus of each difference."""
         if not self._isotropic:
             return np.abs(coefficients)
-        total: Array = np.square(coefficients.real).sum(axis=0, keepdims=True)
-        if np.iscomplexobj(coefficients):
-            total += np.square(coefficients.imag).sum(axis=0, keepdims=True)
-        return np.sqrt(total, out=total)
+        total = _summed_squares(coefficients)
+        largest = total.max(axis=tuple(range(total.ndim - 1)), initial=0)
+        information = np.finfo(total.dtype)
+        safe = (largest > information.tiny / information.eps**2) & (largest < information.max)
+        if safe.all():
+            return np.sqrt(total, out=total)
+        # squares of very small or large images have no place in the type: work in a unit near 1
+        size = np.max(np.abs(coefficients), axis=tuple(range(coefficients.ndim - 1)), initial=0)
+        unit = np.ldexp(np.ones_like(size), np.frexp(size)[1] - 1)
+        scaled: Array = unit * np.sqrt(_summed_squares(coefficients / unit))
+        return scaled
+
+
+@np.errstate(over="ignore", under="ignore")  # whoever calls looks at the result
+def _summed_squares(coefficients: Array) -> Array:
+    total: Array = np.square(coefficients.real).sum(axis=0, keepdims=True)
+    if np.iscomplexobj(coefficients):
+        total += np.square(coefficients.imag).sum(axis=0, keepdims=True)
+    return total
 
 
 def _neighbours(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mpikit.reconstruct.kaczmarz import absolute_lambda, row_energies
 
 Array = NDArray[Any]
 PerFrame = NDArray[np.float64]  # shape (Q,)
+FAR = 2.0**10  # norm of a column, or one over it: beyond, a problem is solved in a unit of its own
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Problem:
         Mean energy of a column, ``||W A||_F² / P``: what relative weights are multiplied by.
     real : bool
         Only real images are looked at: the adjoint is followed by the real part.
+    unit : float
+        What W and b were divided by, see `in_own_unit`.
     """
 
     matrix: Array
@@ -41,6 +45,7 @@ class Problem:
     mu: float
     scale: float
     real: bool
+    unit: float = 1.0
 
     @property
     def voxels(self) -> int:
@@ -70,6 +75,29 @@ class Problem:
         product = self.adjoint(self.forward(image))
         product += image.dtype.type(self.lambda_) * image
         return product
+
+    def in_own_unit(self) -> Problem:
+        """Return the same problem with columns of a norm near 1; its objective is smaller by ``unit²``.
+
+        An iteration multiplies by the matrix again and again: with values of 1e-12 or 1e12 it would leave
+        the range of single precision. A unit is a power of two, so that nothing is rounded.
+        """
+        unit = 2.0 ** round(np.log2(self.scale) / 2)
+        if 1 / FAR < unit < FAR:
+            return self
+        kind = self.data.real.dtype.type
+        shrunk = kind(1 / unit)
+        weights = np.full((1, 1), shrunk) if self.weights is None else shrunk * self.weights
+        square = unit**2
+        return replace(
+            self,
+            data=shrunk * self.data,
+            weights=weights,
+            lambda_=self.lambda_ / square,
+            mu=self.mu / square,
+            scale=self.scale / square,
+            unit=self.unit * unit,
+        )
 
     def frames(self, keep: NDArray[np.bool_]) -> Problem:
         """Return the problem of some of the frames."""
@@ -149,6 +177,8 @@ def _fitting(matrix: Array, data: Array) -> tuple[Array, Array]:
         raise InputError(
             f"matrix {matrix.shape} and data {data.shape} do not fit: expected (M, P) and (M, Q), M, P > 0"
         )
+    if not data.shape[1]:
+        raise InputError(f"the data {data.shape} hold no frame", hint="give at least one column")
     kind = np.result_type(matrix.dtype, np.complex64)
     matrix = np.ascontiguousarray(matrix, dtype=kind)
     data = np.asarray(data, dtype=kind)
@@ -172,9 +202,13 @@ def _column(weights: Array, matrix: Array) -> Array:
 
 
 def inner(first: Array, second: Array) -> PerFrame:
-    """Real part of the inner product of each frame, shape (Q,), frames last."""
-    frames = first.shape[-1]
-    products = np.vecdot(first.reshape(-1, frames).T, second.reshape(-1, frames).T)
+    """Real part of the inner product of each frame, shape (Q,), frames last.
+
+    In double precision: squares of signals below 1e-19 or above 1e19 have no place in single precision.
+    """
+    frames, size = first.shape[-1], prod(first.shape[:-1])
+    kind = np.complex128 if np.iscomplexobj(first) or np.iscomplexobj(second) else np.float64
+    products = np.vecdot(first.reshape(size, frames).T, second.reshape(size, frames).T, dtype=kind)
     return np.asarray(products.real, dtype=np.float64)
 
 

@@ -85,7 +85,7 @@ def tikhonov_operator(
     """
     problem = make_problem(
         matrix,
-        np.zeros((len(matrix), 0)),
+        np.zeros((len(matrix), 1)),  # it does not depend on the data
         lambda_=lambda_,
         relative=relative,
         weights=weights,

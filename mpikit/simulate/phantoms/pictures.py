@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from mdf import Grid
 from mpikit.errors import InputError, UsageError
+from mpikit.plain_arrays import map_array
 from mpikit.simulate.phantoms.phantom import Phantom
 from mpikit.simulate.phantoms.place import ORIGIN, Vector, check_inside, field_of_view
 from mpikit.simulate.phantoms.resample import resample
@@ -22,6 +24,7 @@ Floats = NDArray[np.float64]
 Values = NDArray[np.floating[Any]]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".pgm", ".png", ".tif", ".tiff", ".webp")
+LARGEST = 2**25  # pixels of a picture: a small file can unfold to any size
 _ARRAY_HINT = "save an array of numbers of shape (y, x), (z, y, x) or (Q, z, y, x) with numpy.save"
 _PICTURE_HINT = "give a picture (PNG, JPEG, TIFF, ...) or a .npy file"
 
@@ -99,15 +102,11 @@ def picture(
 def _load(path: Path) -> NDArray[Any]:
     """Return an array that is not read before it is used."""
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        return map_array(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path} is no .npy file of plain numbers", hint=_ARRAY_HINT) from error
-    if not isinstance(values, np.ndarray):
-        values.close()
-        raise InputError(f"{path} holds several arrays, expected one", hint=_ARRAY_HINT)
-    return values
+    except ValueError as error:
+        raise InputError(f"{path} is no .npy file of one array of numbers", hint=_ARRAY_HINT) from error
 
 
 def _four_axes(path: Path, values: NDArray[Any]) -> NDArray[Any]:
@@ -135,16 +134,22 @@ def _read_picture(path: Path) -> Values:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
-            pages = getattr(image, "n_frames", 1)
-            grey = _brightness(ImageOps.exif_transpose(image))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of, as large pictures, is refused below
+            with Image.open(path) as image:
+                if image.width * image.height > LARGEST:
+                    raise Image.DecompressionBombError
+                pages = getattr(image, "n_frames", 1)
+                grey = _brightness(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is no picture that can be read", hint=_PICTURE_HINT) from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large a picture", hint="make it smaller") from error
+        raise InputError(
+            f"{path} has more than {LARGEST / 1e6:.0f} million pixels", hint="make it smaller"
+        ) from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (ValueError, SyntaxError) as error:  # Pillow's words for some damaged files
+    except Exception as error:  # its readers raise whatever comes of a damaged file
         raise InputError(f"{path} is a damaged picture", hint=_PICTURE_HINT) from error
     if pages > 1:
         raise InputError(f"{path} has {pages} pictures, expected one", hint=_ARRAY_HINT)
@@ -162,8 +167,9 @@ def _brightness(image: Image) -> Floats:
         return np.asarray(image, float)
     # Some modes have no way to transparency but through RGB.
     coloured = image if image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") else image.convert("RGB")
-    grey, opaque = np.moveaxis(np.asarray(coloured.convert("RGBA").convert("LA"), float), -1, 0) / 255
-    brightness: Floats = grey * opaque
+    both = np.asarray(coloured.convert("RGBA").convert("LA"))
+    brightness: Floats = both[..., 0] / 255
+    brightness *= both[..., 1] / 255
     return brightness
 
 

@@ -111,7 +111,7 @@ def test_some_of_several_failed(run, work):
     found = json.loads(out)
     assert (code, found["failed"]) == (6, 1)
     assert [set(each) for each in found["files"]] == [
-        {"source", "output", "auto", "scores", "no_score", "error", "hint"}
+        {"source", "output", "kept", "auto", "scores", "no_score", "error", "hint"}
     ] * 2
     assert found["files"][0]["error"] is None
     assert [score["method"] for score in found["files"][0]["scores"]][:2] == ["noisy", "average"]
@@ -258,3 +258,47 @@ def test_a_model_is_not_judged_by_what_it_has_seen(run, work, model, method, wor
         assert code == 0
         assert bool(found["scores"]) == (not said)
         assert said in str(found["no_score"])
+
+
+# --- several at scale ------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_folder_goes_on(run, work):
+    assert run("-m", "average", "a.mdf", "-o", "out", "--resume", "-q") == (0, "", "")
+    before = (work / "out" / "a.average.mdf").stat().st_mtime_ns
+    code, out, err = run("-m", "average", "a.mdf", "b.mdf", "-o", "out", "--resume")
+    assert code == 0
+    assert out.splitlines()[2].split()[:3] == ["a.mdf", "out/a.average.mdf", "(kept)"]
+    assert err.splitlines()[-1] == "2 files: 1 denoised, 1 kept, 0 failed"
+    assert (work / "out" / "a.average.mdf").stat().st_mtime_ns == before
+    code, out, _ = run("-m", "average", "a.mdf", "b.mdf", "-o", "out", "--resume", "--dry-run")
+    assert [each["kept"] for each in json.loads(out)["files"]] == [True, True]
+    code, out, err = run("-m", "average", "a.mdf", "b.mdf", "-o", "out", "--resume", "--seed", "2", "--json")
+    assert (code, json.loads(out)["failed"]) == (6, 2)
+    assert err.count("its seed is 0") == 2
+    code, _, err = run("-m", "average", "a.mdf", "b.mdf", "-o", "out")
+    assert (code, err.count("exists already, ")) == (6, 0)
+
+
+def test_one_file_and_what_is_for_several(run, work):
+    code, out, err = run("-m", "average", "a.mdf", "-o", "a.average.mdf", "--resume")
+    assert (code, out) == (2, "")
+    assert "is the name of a file, expected a folder" in err
+    code, _, err = run("-m", "average", "a.mdf", "--resume", "--save-model", "m")
+    assert (code, "goes with none of --resume" in err) == (2, True)
+    code, _, err = run("-m", "average", "a.mdf", "b.mdf", "--workers", "2", "--scheduler", "tcp://h:1")
+    assert (code, "exclude each other" in err) == (2, True)
+    code, _, err = run("-m", "average", "a.mdf", "--scheduler", "tcp://127.0.0.1:1")
+    assert (code, "does not answer" in err) == (3, True)
+    assert names(work) == ["a.mdf", "b.mdf"]
+
+
+@pytest.mark.slow
+def test_processes_make_files_as_this_one_does(run, work):
+    assert run("-m", "harmonic", "a.mdf", "b.mdf", "-o", "one", "-q") == (0, "", "")
+    code, out, _ = run("-m", "harmonic", "a.mdf", "b.mdf", "-o", "two", "--workers", "2", "--json")
+    assert (code, [each["error"] for each in json.loads(out)["files"]]) == (0, [None, None])
+    for name in "ab":
+        one, two = (read_scan(f"{folder}/{name}.harmonic.mdf") for folder in ("one", "two"))
+        assert (one.signal == two.signal).all()
+        assert (one.background == two.background).all()

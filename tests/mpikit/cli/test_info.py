@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import mdf
 from mpikit.cli import app
-from mpikit.cli.info import describe, quantity
+from mpikit.file_facts import describe, quantity
 
 KEYS = {
     "": {

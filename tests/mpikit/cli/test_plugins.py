@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mpikit.cli import app, main
-from mpikit.cli.plugins import denoiser_names
+from mpikit.cli.completion import denoiser_names
 from mpikit.errors import PluginError, UsageError
 
 
@@ -51,7 +51,7 @@ def test_show_says_all_that_a_user_needs():
 
 
 def test_the_keys_of_show():
-    [shown] = json.loads(run("show", "harmonic", "--kind", "denoiser", "--json").stdout)
+    [shown] = json.loads(run("show", "harmonic", "--kind", "denoiser", "--json").stdout)["plugins"]
     assert set(shown) == {
         "name", "summary", "plugin", "distribution", "kind", "promises", "options", "cite",
     }  # fmt: skip
@@ -85,14 +85,14 @@ def test_check_says_that_the_contract_is_kept():
 
 
 def test_a_name_that_is_a_denoiser_and_a_noise_model():
-    kinds = [shown["kind"] for shown in json.loads(run("show", "harmonic", "--json").stdout)]
+    kinds = [shown["kind"] for shown in json.loads(run("show", "harmonic", "--json").stdout)["plugins"]]
     assert kinds == ["denoiser", "noise model"]
-    done = run("check", "harmonic", "--kind", "noise-model", "-p", "sir_db=3")
+    done = run("check", "harmonic", "--kind", "noise", "-p", "sir_db=3")
     assert done.stderr == "noise model 'harmonic' keeps the contract\n"
     with pytest.raises(UsageError, match="whose option is 'sir_db=3'"):
         run("check", "harmonic", "-p", "sir_db=3")
     with pytest.raises(PluginError, match="no noise model is called 'average'"):
-        run("show", "average", "--kind", "noise-model")
+        run("show", "average", "--kind", "noise")
 
 
 def test_check_of_a_broken_contract_is_4(installed, good_plugin, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from mpikit.cli import app
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Finding, Step, Warned, silent
 from mpikit.provenance import HISTORY
-from mpikit.reconstruct import Kaczmarz, kaczmarz, read_system, reconstruct_file, streamed
+from mpikit.reconstruct import Kaczmarz, kaczmarz, many, read_system, reconstruct_file, streamed
 from mpikit.reconstruct.files import rerun_file
 from mpikit.reconstruct.frames import FRAMES, Frames, Sharing, frame_parts, solve_frames
 from mpikit.reconstruct.many import find_measurements, reconstruct_files
@@ -401,3 +401,75 @@ def test_the_error_of_a_frame_comes_with_its_file(scans, command, pair):
 def test_one_file_may_go_into_a_folder(scans, command):
     done = run(scans / "a.mdf", "-o", scans, *command, "--json", "-q")
     assert json.loads(done.stdout)["output"] == str(scans / "a.reconstruction.mdf")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_worker_that_died_after_it_had_written_leaves_no_mistake(scans, tmp_path):
+    """Another makes the file once more; what was there before the work is not replaced."""
+    choices = {"system_matrix": scans / "system.mdf", **FEW}
+    making = many._Making(choices, _shape, resume=False)
+    file = many._File(scans / "a.mdf", tmp_path / "a.reconstruction.mdf")
+    new = file.elsewhere(choices)
+    assert (new.fresh, file.fresh) == (True, False)
+    for _ in range(2):
+        assert making(new, silent).error is None
+    old = file.elsewhere(choices)
+    assert not old.fresh
+    assert "exists already" in str(making(old, silent).error)
+
+
+@pytest.mark.slow
+def test_an_interrupted_folder_is_gone_on_with(scans, command, tmp_path):
+    out = tmp_path / "images"
+    assert run(scans / "a.mdf", scans / "b.mdf", "-o", out, *command).exit_code == 0
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    (out / "b.reconstruction.png").unlink()  # as after Ctrl-C in between
+    planned = json.loads(run(scans, "-o", out, *command, "--resume", "--dry-run", "-q").stdout)["files"]
+    assert [each.get("kept", False) for each in planned] == [True, False, False]
+    done = run(scans, "-o", out, *command, "--resume")
+    assert done.exit_code == 0
+    assert f"kept {out / 'a.reconstruction.mdf'}" in done.stderr.splitlines()
+    assert done.stderr.splitlines()[-1] == "3 files: 2 reconstructed, 1 kept, 0 failed"
+    assert (out / "a.reconstruction.mdf").stat().st_mtime_ns == before["a.reconstruction.mdf"]
+    assert (out / "b.reconstruction.png").exists()
+    files = json.loads(run(scans, "-o", out, *command, "--resume", "--json", "-q").stdout)["files"]
+    assert [each["kept"] for each in files] == [True, True, True]
+    assert [each["output"] for each in files] == [str(out / f"{name}.reconstruction.mdf") for name in "abc"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_images_that_were_made_in_another_way_are_an_error_or_replaced(scans, cluster, tmp_path):
+    out, matrix = tmp_path / "images", scans / "system.mdf"
+    how = {"system_matrix": matrix, "output": out, "keep": _shape, "resume": True}
+    source = scans / "a.mdf"
+    reconstruct_files([source], **how, **FEW)
+    (out / "a.reconstruction.png").write_bytes(b"")  # no pictures are drawn here
+    for who in ({}, {"scheduler": cluster}):
+        (done,) = reconstruct_files([source], **how, **FEW, **who)
+        assert (done.there, done.kept, done.error) == (out / "a.reconstruction.mdf", None, None)
+    (done,) = reconstruct_files([source], **how, **{**FEW, "iterations": 4})
+    assert "its options differ (iterations)" in str(done.error)
+    assert "--force" in done.error.hint
+    (done,) = reconstruct_files([source], **how, **{**FEW, "iterations": 4}, overwrite=True)
+    assert (done.error, done.there) == (None, None)
+    source.write_bytes((scans / "b.mdf").read_bytes())
+    (done,) = reconstruct_files([source], **how, **{**FEW, "iterations": 4})
+    assert "its files are others now" in str(done.error)
+    (out / "a.reconstruction.mdf").write_bytes(source.read_bytes())
+    (done,) = reconstruct_files([source], **how, **FEW)
+    assert "it was not reconstructed" in str(done.error)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_an_interruption_says_how_to_go_on(scans, monkeypatch):
+    made, told = reconstruct_file, []
+
+    def make(source, **how):
+        if source.name == "b.mdf":
+            raise KeyboardInterrupt
+        return made(source, **how)
+
+    monkeypatch.setattr(many, "reconstruct_file", make)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_files(paths(scans), system_matrix=scans / "system.mdf", tell=told.append, **FEW)
+    assert told[-1] == Finding("interrupted", 1, "1 of 3 files are done; --resume goes on")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from PIL import Image
 
 from mdf import Grid
 from mpikit.errors import InputError
-from mpikit.report.blocks import Facts, Photograph, Picture, Words
+from mpikit.reconstruct.choosing import Choice, Curve
+from mpikit.report.blocks import Facts, Picture, Words
 from mpikit.report.images import TRACERS, image_sections, lambda_section, read_pictured
 
 from .conftest import GRID, write_reconstruction
@@ -102,25 +104,50 @@ def test_a_measurement_has_no_images(made):
         read_pictured(made / "scan.mdf")
 
 
-def test_the_lambda_and_its_curve(tmp_path):
-    record = {
-        "command": "reconstruct",
-        "options": {"lambda": "auto"},
-        "lambda": {"relative": 0.25, "absolute": 3},
-    }
-    path = tmp_path / "image.mdf"
-    section = lambda_section(path, [record])
-    assert facts(section) == {"chosen by": "auto", "relative λ": "0.25", "absolute λ": "3"}
-    assert "does not lie beside" in section.blocks[-1].text
-    Image.new("RGB", (3, 2), "red").save(tmp_path / "image.lambda.png")
-    section = lambda_section(path, [record])
-    assert isinstance(section.blocks[-1], Photograph)
-    (tmp_path / "image.lambda.png").write_text("no picture")
-    assert "does not lie beside" in lambda_section(path, [record]).blocks[-1].text
+def choice_of(criterion):
+    lambdas = np.geomspace(1e-4, 10, 6)
+    curve = Curve(lambdas, 2 + lambdas, 1 / (1 + lambdas), 3 + lambdas**2, np.full(6, np.nan))
+    return Choice(criterion, 0.25, 3.0, curve, 2.5, "because <b>", ("not kept",))
+
+
+@pytest.mark.parametrize("criterion", ["gcv", "discrepancy", "l-curve"])
+def test_the_lambda_and_its_curve(criterion):
+    kept = json.loads(json.dumps(choice_of(criterion).as_json()))
+    record = {"command": "reconstruct", "lambda": {"relative": 0.25, "absolute": 3, "choice": kept}}
+    section = lambda_section([record])
+    assert facts(section) == {"relative λ": "0.25", "absolute λ": "3", "chosen by": "because <b>"}
+    [axes] = section.blocks[-1].figure.axes
+    assert criterion in axes.get_title()
+    again = Choice.from_json(kept)
+    np.testing.assert_allclose(again.curve.residuals, choice_of(criterion).curve.residuals, rtol=1e-5)
+    assert np.isnan(again.curve.curvature).all()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"curve": {}},
+        {"criterion": "dice"},
+        {"relative": -1},
+        {"relative": None},
+        {"target": []},
+        {"curve": {**choice_of("gcv").as_json()["curve"], "lambdas": [1, 2]}},
+        {"curve": {**choice_of("gcv").as_json()["curve"], "lambdas": [6, 5, 4, 3, 2, 1]}},
+        {"curve": {**choice_of("gcv").as_json()["curve"], "residuals": [0, 1, 2, 3, 4, 5]}},
+        {"curve": {**choice_of("gcv").as_json()["curve"], "solutions": ["x"] * 6}},
+    ],
+)
+def test_a_choice_that_is_not_ours_is_left_out(broken):
+    kept = {**choice_of("gcv").as_json(), **broken}
+    with pytest.raises(ValueError, match=r"lambda|convert"):
+        Choice.from_json(kept)
+    section = lambda_section([{"command": "reconstruct", "lambda": {"relative": 0.25, "choice": kept}}])
+    assert [type(block) for block in section.blocks] == [Facts]
+    assert lambda_section([{"command": "reconstruct", "lambda": {"choice": []}}]).blocks == [Facts([])]
 
 
 @pytest.mark.parametrize(
     "told", [[], [{"command": "reconstruct"}], [{"command": "reconstruct", "lambda": 3}]]
 )
-def test_without_a_lambda_there_is_no_section(tmp_path, told):
-    assert lambda_section(tmp_path / "image.mdf", told) is None
+def test_without_a_lambda_there_is_no_section(told):
+    assert lambda_section(told) is None

@@ -1,0 +1,348 @@
+"""Plugins of strangers at arm's length: what they break, print or leave behind stays with them.
+
+A record of another distribution is wrapped once, where it enters (`mpikit.plugins.Offer`), so that all of
+mpikit sees a method that keeps its word or raises an error with its name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, TextIO, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from mpikit.errors import MpikitError, NumericalError, PluginError
+from mpikit.events import Event, Finding, Step
+from mpikit.records import Denoiser, Method, NoiseModel, Run
+from mpikit.scan import Scan
+
+SLOW = 5.0  # s: loading a plugin that takes longer is told
+HINT = "--debug shows where; the authors of the plugin will want to see it"
+
+
+class _Surroundings:
+    """What belongs to the whole process: several threads may be inside plugins at once.
+
+    The first to go in keeps it, the last to come out puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._stdout: TextIO = sys.stdout
+        self._folder: str | None = None
+        self._filters: list[Any] = []
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside > 1:
+                return
+            self._stdout, self._filters = sys.stdout, list(warnings.filters)
+            self._folder = None
+            with suppress(OSError):  # the folder is gone
+                self._folder = os.getcwd()  # noqa: PTH109 - a plain string is all that is kept
+            sys.stdout = sys.stderr  # stdout carries data, as the JSON of --json
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside:
+                return
+            sys.stdout = self._stdout
+            if list(warnings.filters) != self._filters:
+                warnings.resetwarnings()
+                for entry in reversed(self._filters):
+                    warnings.filters.insert(0, entry)  # type: ignore[attr-defined]
+            if self._folder is not None:
+                with suppress(OSError):
+                    os.chdir(self._folder)
+
+
+_SURROUNDINGS = _Surroundings()
+
+
+@contextmanager
+def surroundings_kept() -> Iterator[None]:
+    """Run code of a plugin: its prints go to stderr, and what it changes in the process is undone.
+
+    Put back are the folder of the process, the filters of warnings and NumPy's error handling.
+    """
+    _SURROUNDINGS.enter()
+    try:
+        with np.errstate():
+            yield
+    finally:
+        _SURROUNDINGS.leave()
+
+
+@contextmanager
+def watched(plugin: str, way_out: str) -> Iterator[None]:
+    """Load a plugin; say its name on stderr when it takes long, or when Ctrl-C ends the wait.
+
+    Parameters
+    ----------
+    plugin : str
+        Its name, with that of its distribution.
+    way_out : str
+        What the user can do.
+    """
+    timer = threading.Timer(SLOW, _complain, [f"still loading the plugin {plugin}; {way_out}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        with surroundings_kept():
+            yield
+    except KeyboardInterrupt:
+        _complain(f"interrupted while loading the plugin {plugin}; {way_out}")
+        raise
+    finally:
+        timer.cancel()
+
+
+def _complain(text: str) -> None:
+    """Say a thing while no listener is there yet."""
+    sys.stderr.write(f"warning: {text}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def contained(who: str) -> Iterator[None]:
+    """Run code of a plugin: its errors become `PluginError`, and see `surroundings_kept`.
+
+    What ends the process at once (`os._exit`, a crash) cannot be held; no output is half written then.
+
+    Parameters
+    ----------
+    who : str
+        Method and distribution, for messages.
+
+    Raises
+    ------
+    PluginError
+        For every error but those of mpikit, also for SystemExit; Ctrl-C passes.
+    """
+    with surroundings_kept():
+        try:
+            yield
+        except (MpikitError, KeyboardInterrupt, GeneratorExit, MemoryError):
+            raise
+        except BaseException as error:
+            blame(who, error)
+
+
+def blame(who: str, error: BaseException) -> NoReturn:
+    """Raise a `PluginError` that names the method and its distribution; errors of MDF files pass."""
+    from mdf.errors import MdfError
+
+    if isinstance(error, MdfError):
+        raise error
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, SystemExit):
+        words = f"it tried to end the process ({words})"
+    raise PluginError(f"{who} failed: {words}", hint=HINT) from error
+
+
+def checked_output(output: object, shape: tuple[int, ...], who: str, what: str = "signal") -> NDArray[Any]:
+    """Return what a plugin gave, or say what is wrong with it.
+
+    Parameters
+    ----------
+    output : object
+    shape : tuple of int
+        The shape that it must have.
+    who : str
+        Method and distribution.
+    what : str
+        What the output is, for messages.
+
+    Raises
+    ------
+    PluginError
+        When it is no NumPy array of this shape with real numbers.
+    NumericalError
+        When it is not finite.
+    """
+    if not isinstance(output, np.ndarray):
+        raise PluginError(f"{who} gave a {type(output).__name__}, expected a NumPy array", hint=HINT)
+    if output.shape != shape:
+        raise PluginError(f"{who} gave the shape {output.shape}, expected {shape}", hint=HINT)
+    if output.dtype.kind not in "fiu":
+        raise PluginError(f"{who} gave values of type {output.dtype}, expected real numbers", hint=HINT)
+    if not np.isfinite(output).all():
+        raise NumericalError(f"{who} gave a {what} with values that are no numbers")
+    return output
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that cannot be written into."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def protected(scan: Scan) -> Scan:
+    """Return a scan whose signals and background cannot be written into."""
+    return replace(scan, signal=read_only(scan.signal), background=read_only(scan.background))
+
+
+def guarded_denoiser(record: Denoiser, who: str) -> Denoiser:
+    """Return the same denoiser at arm's length; one that is already stays as it is."""
+    if isinstance(record.build, _GuardedBuild):
+        return record
+    removes = record.removes_background
+    return replace(
+        record,
+        build=_GuardedBuild(record, who),
+        missing=_GuardedQuestion(record.missing, who, (str, type(None))),
+        removes_background=_GuardedQuestion(removes, who, (bool,)) if callable(removes) else removes,
+    )
+
+
+def guarded_noise_model(record: NoiseModel, who: str) -> NoiseModel:
+    """Return the same noise model at arm's length; its noise is wrapped by `mpikit.plugins.parse_noise`."""
+    if isinstance(record.build, _GuardedBuild):
+        return record
+    fit = None if record.fit is None else _GuardedQuestion(record.fit, who, (record.options,))
+    return replace(record, build=_GuardedBuild(record, who), fit=fit)
+
+
+def unguarded(record: Any) -> Any:
+    """Return the record that the plugin gave."""
+    build = getattr(record, "build", None)
+    return build.given if isinstance(build, _GuardedBuild) else record
+
+
+@dataclass(frozen=True)
+class _GuardedBuild:
+    """Builds what a plugin builds, at arm's length."""
+
+    given: Denoiser | NoiseModel
+    who: str
+
+    def __call__(self, options: BaseModel) -> Any:
+        with contained(self.who):
+            built: Any = self.given.build(options)
+        if isinstance(self.given, NoiseModel):
+            if not callable(built):
+                raise PluginError(f"{self.who} built a {type(built).__name__}, expected noise", hint=HINT)
+            return built
+        lacks = [name for name in ("fit", "denoise", "state", "restore") if not hasattr(built, name)]
+        if lacks:
+            raise PluginError(
+                f"{self.who} built a {type(built).__name__} without {', '.join(lacks)}", hint=HINT
+            )
+        return GuardedMethod(built, self.who)
+
+
+@dataclass(frozen=True)
+class _GuardedQuestion:
+    """Asks a plugin about scans; the answer is of one of some types."""
+
+    ask: Callable[..., Any]
+    who: str
+    types: tuple[type, ...]
+
+    def __call__(self, scan: Scan, *more: Any) -> Any:
+        with contained(self.who):
+            answer = self.ask(protected(scan), *more)
+        if not isinstance(answer, self.types):
+            wanted = " or ".join(each.__name__ for each in self.types)
+            raise PluginError(
+                f"{self.who} answered with a {type(answer).__name__}, expected {wanted}", hint=HINT
+            )
+        return answer
+
+
+class GuardedMethod:
+    """A method of a plugin at arm's length: see `mpikit.Method`.
+
+    Parameters
+    ----------
+    method : Method
+    who : str
+        Method and distribution, for messages.
+    """
+
+    def __init__(self, method: Method, who: str) -> None:
+        self.method, self._who = method, who
+
+    def fit(self, scans: Sequence[Scan], /, *, run: Run) -> None:
+        """Learn from scans that cannot be written into."""
+        with contained(self._who):
+            self.method.fit([protected(scan) for scan in scans], run=_with_checked_events(run))
+
+    def denoise(self, scan: Scan, /, *, run: Run) -> NDArray[np.float32]:
+        """Return the denoised signals (N, J, C, V) in memory of their own."""
+        with contained(self._who):
+            output = self.method.denoise(protected(scan), run=_with_checked_events(run))
+        what = f"signal for {scan.name}"
+        found = checked_output(output, scan.signal.shape, self._who, what)
+        with np.errstate(over="ignore"):
+            kept: NDArray[np.float32] = found.astype(np.float32)
+        return checked_output(kept, kept.shape, self._who, what)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what was learnt, as arrays that can be kept."""
+        with contained(self._who):
+            state = self.method.state()
+        if not isinstance(state, Mapping):
+            raise PluginError(
+                f"{self._who} gave a {type(state).__name__} as its state, expected a dict of arrays",
+                hint=HINT,
+            )
+        for name, value in state.items():
+            kind = value.dtype.kind if isinstance(value, np.ndarray) else ""
+            if not isinstance(name, str) or kind not in tuple("fiub"):
+                found = f"array of {value.dtype}" if kind else type(value).__name__
+                raise PluginError(
+                    f"{self._who} has {name!r} in its state, an object of type {found}: it cannot be kept",
+                    hint="the state is a dict of NumPy arrays of real numbers",
+                )
+        return dict(state)
+
+    def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:
+        """Take back what was learnt; a state that does not fit is an error of the file, told as it is."""
+        with surroundings_kept():
+            try:
+                self.method.restore(state)
+            except SystemExit as error:
+                blame(self._who, error)
+
+
+def _with_checked_events(run: Run) -> Run:
+    """Return a run that refuses what is no event."""
+
+    def tell(event: Event) -> None:
+        problem = _problem_of(event)
+        if problem:
+            raise TypeError(problem)
+        run.tell(event)
+
+    return replace(run, tell=tell)
+
+
+def _problem_of(event: object) -> str:
+    if not isinstance(event, get_args(Event)):
+        return f"tell was given a {type(event).__name__}, expected Step, Finding or Warned"
+    if isinstance(event, Step):
+        if not all(isinstance(count, int | np.integer) for count in (event.index, event.total)):
+            return f"a Step of {event.index!r} of {event.total!r}, expected integers"
+        if not isinstance(event.values, Mapping) or not isinstance(event.bounds, Mapping):
+            return "the figures of a Step are no mapping"
+        wrong = [name for name, value in event.values.items() if not _is_figure(name, value)]
+        return f"the figure {wrong[0]!r} of a Step is no number" if wrong else ""
+    words = (event.name, event.text) if isinstance(event, Finding) else (event.text,)
+    return "" if all(isinstance(word, str) for word in words) else f"{event!r} has no words"
+
+
+def _is_figure(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, int | float | np.integer | np.floating)

@@ -1,0 +1,289 @@
+"""Finite numbers or a clear error: every denoiser, noise model and solver on extreme data."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from methods import DENOISERS, LEARNED, NOISE_MODELS, SOLVERS, options, system
+
+from mpikit import Run
+from mpikit.denoise import denoise_scan
+from mpikit.errors import InputError, MpikitError
+from mpikit.plugins import registry
+from mpikit.reconstruct import trajectory, x_space
+from mpikit.reconstruct.projections import back_projected, line_scan
+from mpikit.scan import Corrections
+from mpikit.scan_file import write_scan
+from mpikit.scanner import DriveField, SelectionField
+from mpikit.testing import check_extremes, example_scan, extreme_scans
+
+EXTREMES = extreme_scans()
+NOT_FINITE = [name for name in EXTREMES if "NaN" in name or "infinity" in name]
+# what a share of each run does with the methods that take long
+SOME = ["one frame of repeated periods", "frames without noise", "1e30 V", "1e-30 V"]
+
+
+@pytest.mark.parametrize("name", [name for name in DENOISERS if name not in LEARNED])
+def test_denoisers(name, figure):
+    check_extremes(DENOISERS[name], options(name))
+    figure(f"{name}: {len(EXTREMES)} extreme scans")
+
+
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("case", SOME[:2])
+def test_learned_denoisers(name, case):
+    check_extremes(DENOISERS[name], options(name), {case: EXTREMES[case]})
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_denoisers_on_all(name, figure):
+    check_extremes(DENOISERS[name], options(name))
+    figure(f"{name}: {len(EXTREMES)} extreme scans")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("preset", ["paper"])
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_presets_of_papers(name, preset):
+    short = {"epochs": 1, "features": 3, "evaluate_every": 2} | ({"draws": 2} if name == "r2r" else {})
+    record = DENOISERS[name]
+    check_extremes(record, record.options(preset=preset, **short), {case: EXTREMES[case] for case in SOME})
+
+
+@pytest.fixture(scope="module")
+def empty_file(tmp_path_factory):
+    """File whose background frames have the shape of the examples."""
+    path = tmp_path_factory.mktemp("noise") / "empty.mdf"
+    scan = replace(example_scan(), corrections=Corrections())
+    said = dict.fromkeys(
+        ("/study/name", "/study/description", "/experiment/name", "/experiment/description")
+        + ("/experiment/subject", "/scanner/name", "/scanner/facility", "/scanner/manufacturer")
+        + ("/scanner/operator", "/scanner/topology"),
+        "a test",
+    )
+    numbers = {"/study/number": 1, "/experiment/number": 1, "/experiment/isSimulation": True}
+    start = {"/acquisition/startTime": "2026-03-02T10:15:30.500"}
+    write_scan(scan, path, contents=said | numbers | start)
+    return path
+
+
+@pytest.mark.parametrize("name", NOISE_MODELS)
+def test_noise_models(name, empty_file):
+    record = NOISE_MODELS[name]
+    given = {"file": str(empty_file)} if name == "empirical" else {}
+    check_extremes(record, record.options(**given))
+
+
+@pytest.mark.parametrize("name", NOISE_MODELS)
+def test_noise_models_fit_extreme_backgrounds(name):
+    record = NOISE_MODELS[name]
+    if record.fit is None:
+        pytest.skip("cannot be fitted")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for case, scan in EXTREMES.items():
+            if case in NOT_FINITE:
+                continue
+            try:
+                assert isinstance(record.fit(scan), record.options), case
+            except MpikitError as error:
+                assert str(error)
+
+
+@pytest.mark.parametrize("case", NOT_FINITE)
+def test_values_that_are_no_numbers_are_refused_with_their_place(case):
+    scan = EXTREMES[case]
+    index = scan.background_index if "background" in case else scan.foreground_index
+    what = "background" if "background" in case else "signal"
+    frame, channel = (index[0], 0) if "nothing" in case else (index[-1], 1)
+    words = rf"{what} has \d+ values that are no numbers, first in frame {frame} .*channel {channel}"
+    for name in ("harmonic", "n2n"):
+        offer = registry().denoiser(name)
+        with pytest.raises(InputError, match=words):
+            denoise_scan(scan, offer, options(name), run=Run(rng=np.random.default_rng(1)))
+
+
+def scored(name, cases):
+    """Denoise with all that a command does: parts kept back, scores, simple methods beside."""
+    offer, outcomes = registry().denoiser(name), Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for case in cases:
+            try:
+                done = denoise_scan(
+                    EXTREMES[case], offer, options(name), run=Run(rng=np.random.default_rng(1))
+                )
+            except MpikitError as error:
+                assert str(error)
+                outcomes["refused"] += 1
+            else:
+                assert np.isfinite(done.signal).all(), case
+                assert done.signal.shape == EXTREMES[case].signal.shape
+                outcomes["finite"] += 1
+    return outcomes
+
+
+def test_scores_of_extreme_scans():
+    outcomes = scored("harmonic", EXTREMES)
+    # what is no number, and a scan without frames
+    assert outcomes == {"finite": len(EXTREMES) - len(NOT_FINITE) - 1, "refused": len(NOT_FINITE) + 1}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", DENOISERS)
+def test_scores_of_extreme_scans_of_all(name, figure):
+    outcomes = scored(name, EXTREMES)
+    figure(f"{name}, with scores: {outcomes['finite']} finite, {outcomes['refused']} refused")
+
+
+def one_zero(values, axis):
+    values = values.copy()
+    values[(slice(None),) * axis + (3,)] = 0
+    return values
+
+
+def with_value(values, value):
+    values = values.copy()
+    values[2, 1] = value
+    return values
+
+
+MATRIX, DATA = system()
+FINITE_SYSTEMS = {
+    "usual": (MATRIX, DATA),
+    "data of zeros": (MATRIX, 0 * DATA),
+    "constant data": (MATRIX, np.ones_like(DATA)),
+    "data of 1e-30": (MATRIX, DATA * np.float32(1e-30)),
+    "data of 1e30": (MATRIX, DATA * np.float32(1e30)),
+    "data of 1e38": (MATRIX, DATA * np.float32(1e36)),
+    "data of 1e-12, of 1e30 and of zeros": (MATRIX, DATA * np.array([1e-12, 1e30, 0], np.float32)),
+    "a matrix of 1e-30": (MATRIX * np.float32(1e-30), DATA),
+    "a matrix of 1e30": (MATRIX * np.float32(1e30), DATA),
+    "both of 1e-30": (MATRIX * np.float32(1e-30), DATA * np.float32(1e-30)),
+    "both of 1e30": (MATRIX * np.float32(1e30), DATA * np.float32(1e30)),
+    "both of 1e-12": (MATRIX * np.float32(1e-12), DATA * np.float32(1e-12)),
+    "both of 1e30 in double precision": (MATRIX.astype(complex) * 1e30, DATA * 1e30),
+    "a row of zeros": (one_zero(MATRIX, 0), DATA),
+    "a voxel that is not seen": (one_zero(MATRIX, 1), DATA),
+    "rows that are all the same": (np.repeat(MATRIX[:1], 30, axis=0), DATA),
+    "one row": (MATRIX[:1], DATA[:1]),
+    "real data of float16": (MATRIX, DATA.real.astype(np.float16)),
+    "real data of float64": (MATRIX, DATA.real.astype(np.float64)),
+    "integer data": (MATRIX, np.round(100 * DATA.real).astype(np.int16)),
+    "a real matrix of float64": (MATRIX.real.astype(np.float64), DATA.real.astype(np.float64)),
+    "an integer matrix": (np.round(9 * MATRIX.real).astype(np.int32), DATA),
+}
+REFUSED_SYSTEMS = {
+    "no frame": (MATRIX, DATA[:, :0]),
+    "a matrix of zeros": (0 * MATRIX, DATA),
+    "no row": (MATRIX[:0], DATA[:0]),
+    "no voxel": (MATRIX[:, :0], DATA),
+    "NaN in the data": (MATRIX, with_value(DATA, np.nan)),
+    "infinity in the data": (MATRIX, with_value(DATA, np.inf)),
+    "NaN in the matrix": (with_value(MATRIX, np.nan), DATA),
+    "infinity in the matrix": (with_value(MATRIX, -np.inf), DATA),
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_solvers(name):
+    wrong = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for case, (matrix, data) in FINITE_SYSTEMS.items():
+            try:
+                images = SOLVERS[name](matrix, data)
+            except MpikitError as error:
+                assert str(error)
+            except Exception as error:  # noqa: BLE001 - every one is a failure, told with its case
+                wrong.append(f"{case}: {type(error).__name__}: {error}")
+            else:
+                if images.shape != (matrix.shape[1], data.shape[1]) or not np.isfinite(images).all():
+                    wrong.append(f"{case}: shape {images.shape}, or not finite")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("case", REFUSED_SYSTEMS)
+@pytest.mark.parametrize("name", SOLVERS)
+def test_solvers_refuse(name, case):
+    with warnings.catch_warnings(), pytest.raises(MpikitError, match=r"\w+ \w+"):
+        warnings.simplefilter("error")
+        SOLVERS[name](*REFUSED_SYSTEMS[case])
+
+
+def moving_point():
+    """A field-free point that a 1-D drive field moves, 204 samples."""
+    drive = DriveField(
+        base_frequency=2.5e6,
+        dividers=np.array([[102]]),
+        amplitudes=np.full((1, 1, 1), 12e-3),
+        phases=np.full((1, 1, 1), np.pi / 2),
+        waveforms=np.array([["sine"]]),
+    )
+    selection = SelectionField(np.diag([-1.0, -1.0, 2.0])[None, None], np.zeros((1, 1, 3)))
+    return trajectory(drive, selection, samples=204, sampling_rate=5e6)
+
+
+def turning_line():
+    """A field-free line at six angles, driven across itself."""
+    angles = np.arange(6) * np.pi / 6
+    across = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    up = np.array([0, 0, 1.0])
+    gradient = 2 * (np.outer(up, up) - np.einsum("ja,jb->jab", across, across))
+    drive = DriveField(
+        base_frequency=2.5e6,
+        dividers=np.full((3, 1), 102),
+        amplitudes=0.02 * np.abs(across)[..., None],
+        phases=np.where(across < 0, 1.5 * np.pi, np.pi / 2)[..., None],
+        waveforms=np.full((3, 1), "sine"),
+    )
+    selection = SelectionField(gradient[:, None], np.zeros((6, 1, 3)))
+    return line_scan(drive, selection, samples=204, sampling_rate=5e6)
+
+
+def by_x_space(signal):
+    return x_space(signal[:, 0], moving_point())[0]
+
+
+def by_projections(signal):
+    return back_projected(signal, turning_line())[0]
+
+
+DIRECT = {"x-space": by_x_space, "fbp": by_projections}
+SIGNAL = np.random.default_rng(3).normal(size=(2, 6, 3, 204))
+SIGNALS = {
+    "usual": SIGNAL,
+    "zeros": 0 * SIGNAL,
+    "constant": np.ones_like(SIGNAL),
+    "1e-30": SIGNAL * 1e-30,
+    "1e30": SIGNAL * 1e30,
+    "1e30 in single precision": (SIGNAL * 1e30).astype(np.float32),
+    "float16": SIGNAL.astype(np.float16),
+    "integers": np.round(100 * SIGNAL).astype(np.int16),
+}
+
+
+@pytest.mark.parametrize("case", SIGNALS)
+@pytest.mark.parametrize("name", DIRECT)
+def test_images_without_a_matrix(name, case):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images = DIRECT[name](SIGNALS[case])
+        assert np.isfinite(images).all()
+        assert len(images) == 2
+        assert bool(images.any()) == bool(SIGNALS[case].any())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", DIRECT)
+def test_images_without_a_matrix_refuse(name, value):
+    broken = SIGNAL.copy()
+    broken[1, 0, 0, 50] = value
+    with warnings.catch_warnings(), pytest.raises(MpikitError, match="frame|finite"):
+        warnings.simplefilter("error")
+        DIRECT[name](broken)
