@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
 
 from mdf import spec
 from mdf.errors import MdfError
+from mdf.moment import new_uuid, now
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -30,8 +29,8 @@ _FORMS = {"uuid": "a UUID", "time": "a time like 2026-03-02T10:15:30.500, in UTC
 
 
 def write_time() -> str:
-    """Return the time now as MDF wants it: UTC, milliseconds, no zone."""
-    return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    """Return the time now as MDF wants it: UTC, milliseconds, no zone. ``SOURCE_DATE_EPOCH`` sets it."""
+    return now().replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
 def complete(
@@ -187,7 +186,7 @@ def _check_missing(fields: Sequence[spec.Field], values: dict[str, Any]) -> None
             if field.need not in {"no", "data", "yes"} and field.path in values:
                 raise MdfError(f"{field.path} is given, but {field.need} is 0")
         elif field.default in {"new", "0", "1", spec.VERSION}:
-            values.setdefault(field.path, _default(field))
+            values.setdefault(field.path, _default(field, values))
         if _is_needed(field, values) and field.path not in {*values, *_FROM_OTHERS}:
             missing.append(field.path)
     if missing:
@@ -202,9 +201,9 @@ def _is_needed(field: spec.Field, values: Mapping[str, Any]) -> bool:
     return field.is_mandatory or bool(np.any(values.get(f"{field.group}/{field.need}", 0)))
 
 
-def _default(field: spec.Field) -> Any:
+def _default(field: spec.Field, values: Mapping[str, Any]) -> Any:
     if field.default == "new":
-        return str(uuid4()) if field.kind == "uuid" else write_time()
+        return new_uuid(field.path, repr(sorted(values.items()))) if field.kind == "uuid" else write_time()
     return (
         field.default
         if field.is_text

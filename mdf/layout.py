@@ -116,10 +116,10 @@ class Stored:
 
     def check_amount(self, wanted: int) -> None:
         """Refuse to fill the memory with values that a damaged file declares and does not hold."""
-        check_chunks(self.dataset, wanted)
         is_much = wanted > _MUCH and not self.dataset.is_virtual and self.sparsity is None
         if is_much and wanted > _MOST_COMPRESSED * self.dataset.id.get_storage_size():
             raise ValueError(f"it declares the shape {self.dataset.shape} and holds next to nothing")
+        check_chunks(self.dataset, wanted)
 
     def __getitem__(self, index: Slices) -> Array:
         if self.sparsity is None:

@@ -22,7 +22,7 @@ LARGEST_VALUE = 2**30  # bytes; metadata that claims to be larger is not believe
 _MUCH, _MOST_COMPRESSED = 2**24, 1500  # bytes; as much as any filter reaches
 _MOST_TEXTS = 4096
 _MOST_LETTERS = 2**24  # of all texts of a dataset
-_MOST_CHUNKS, _SMALL_CHUNK = 2**20, 1024  # bytes of a chunk; there are large files with many chunks
+_MOST_CHUNKS, _SMALL_CHUNK = 2**17, 1024  # bytes of a chunk; HDF5 takes 4 KB and 8 µs for each
 _SOFT_LINKS = 8  # more in a row are taken for a loop
 
 
@@ -217,7 +217,7 @@ def _check_size(dataset: h5py.Dataset) -> None:
 
 
 def check_chunks(dataset: h5py.Dataset, wanted: int) -> None:
-    """Refuse to read bytes in so many tiny chunks that HDF5 would take gigabytes, and minutes, for their list."""
+    """Refuse to read bytes in so many tiny chunks that HDF5 takes gigabytes and minutes for their list."""
     if not dataset.chunks:
         return
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize

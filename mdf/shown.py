@@ -23,8 +23,13 @@ def as_html(title: str, rows: Iterable[tuple[str, str]]) -> str:
     title : str
     rows : iterable of (str, str)
     """
-    cells = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
-    return f"<table><caption>{escape(title)}</caption>{''.join(cells)}</table>"
+    cells = (f"<tr><th>{_escaped(name)}</th><td>{_escaped(value)}</td></tr>" for name, value in rows)
+    return f"<table><caption>{_escaped(title)}</caption>{''.join(cells)}</table>"
+
+
+def _escaped(text: str) -> str:
+    """Return text without markup, and without what a terminal or an editor would obey."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def file_as_html(file: File) -> str:

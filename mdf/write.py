@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from mdf.check import check_dtype, check_kept, complete, store
 from mdf.compression import Compression, CompressionWarning, check_compression, filters
 from mdf.errors import MdfError
 from mdf.file import File
+from mdf.moment import is_fixed, new_uuid
 from mdf.own_values import user_content
 
 Array = np.ndarray[Any, Any]
@@ -172,6 +174,8 @@ class Writer:
         self._data: h5py.Dataset | None = None
         self._indices: h5py.Dataset | None = None
         self._frames_last = False
+        # with SOURCE_DATE_EPOCH the identity of a file is made of all that is in it
+        self._digest = sha256() if is_fixed() and not contents.get("/uuid") else None
 
     def __enter__(self) -> Self:
         _check_target(self._path, self._source, overwrite=self._overwrite)
@@ -251,6 +255,7 @@ class Writer:
             raise MdfError(f"{path} has the shape {value.shape}, expected {stored.shape} as at first")
         with self._writing():
             stored[...] = value
+        self._note(path, value)
 
     def _prepare(self, piece: Array, axis: int) -> Array:
         """Check a piece by itself; the first one begins the file."""
@@ -282,6 +287,7 @@ class Writer:
             )
         if last > whole[axis]:
             raise MdfError(f"{self._path}: more {_PIECES[axis]} than the {whole[axis]} that were announced")
+        self._note(spec.DATA, piece)
         with self._writing():
             if self._frames_last:
                 self._data[(*place[1:], place[0])] = np.moveaxis(piece, 0, -1)
@@ -321,6 +327,7 @@ class Writer:
             self._hdf = h5py.File(self._sink, "w")
             for path, value in checked.items():
                 store(self._hdf, path, value)
+                self._note(path, value)
             if data is not None and piece is not None:
                 self._frames_last = bool(checked[spec.FAST_FRAME_AXIS])
                 self._make_data(data[0], piece, int(np.sum(checked[spec.BACKGROUND])))
@@ -364,6 +371,15 @@ class Writer:
                 if path in hdf:
                     del hdf[path]
                 store(hdf, path, value)
+                self._note(path, value)
+
+    def _note(self, path: str, value: Any) -> None:
+        """Let a value have its part in the identity of the file."""
+        if self._digest is not None:
+            array = np.asarray(value)
+            is_text = array.dtype.kind in "UO"
+            self._digest.update(path.encode())
+            self._digest.update(repr(array.tolist()).encode() if is_text else array.tobytes())
 
     def _finish(self) -> None:
         axis = self._axis or 0
@@ -378,6 +394,8 @@ class Writer:
         assert self._hdf is not None  # noqa: S101
         assert self._hidden is not None  # noqa: S101
         with self._writing():
+            if self._digest is not None:
+                self._hdf["/uuid"][()] = new_uuid(self._digest.hexdigest())
             self._hdf.close()
             assert self._sink is not None  # noqa: S101
             self._sink.check()

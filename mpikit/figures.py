@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mdf import Grid
 from mpikit.files import write_atomically
+from mpikit.made_here import software
 from mpikit.signal.noise import line_weights
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ MOST_IN_ROW = 4
 PANEL = 2.6  # inches
 DOTS = 100  # per inch
 COLOURS = "viridis"
+
+
+def plain(text: str) -> str:
+    """Return a text from a file so that Matplotlib takes no part of it for mathematics."""
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    return shown.replace("$", r"\$")
 
 
 def save_images(
@@ -144,13 +151,29 @@ def _draw(images: Sequence[Values], grid: Grid, titles: Sequence[str], unit: str
         for each, view in zip(panel, views, strict=True):
             drawn = draw_view(each, image, grid, view, limits, unit)
         words = (title, "maximum projections") if len(views) == 3 else (title,)
-        panel[0].set_title(", ".join(word for word in words if word), fontsize="medium")
+        panel[0].set_title(plain(", ".join(word for word in words if word)), fontsize="medium")
     for panel in panels[len(images) :]:
         for each in panel:
             each.set_axis_off()
+    _keep_outer_labels(panels[: len(images)], columns)
     if drawn is not None:
-        figure.colorbar(drawn, ax=axes, label=unit, shrink=0.9)
+        figure.colorbar(drawn, ax=axes, label=plain(unit), shrink=0.9)
     return figure
+
+
+def _keep_outer_labels(panels: NDArray[Any], columns: int) -> None:
+    """Label the lowest panel of each column, and the first of each row: the others have the same axes.
+
+    Texts take most of the time of a picture.
+    """
+    for index, panel in enumerate(panels):
+        for each in panel:
+            if index + columns < len(panels):
+                each.tick_params(labelbottom=False)
+                each.set_xlabel("")
+            if index % columns:
+                each.tick_params(labelleft=False)
+                each.set_ylabel("")
 
 
 def draw_view(
@@ -166,7 +189,7 @@ def draw_view(
         axes.plot((faces[1:] + faces[:-1]) / 2, image.ravel(), marker=".")
         axes.set_xlim(low, high)
         axes.set_ylim(limits[0], limits[0] + 1.05 * (limits[1] - limits[0]))
-        axes.set_ylabel(unit)
+        axes.set_ylabel(plain(unit))
         return None
     across = 3 - right - up
     plane = image.max(axis=2 - across)  # rows run along `up`, columns along `right`
@@ -187,7 +210,7 @@ def save_figure(path: Path, figure: Figure, overwrite: bool) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(buffer, format="png")
+    FigureCanvasAgg(figure).print_figure(buffer, format="png", metadata={"Software": software()})
     write_atomically(path, buffer.getvalue(), overwrite=overwrite)
 
 
@@ -219,7 +242,7 @@ def _draw_noise(report: NoiseReport) -> Figure:
     rows = 1 if background is None else 3
     figure = Figure(figsize=(9, 0.4 + 3 * rows), dpi=DOTS, layout="constrained")
     panels = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    figure.suptitle(f"noise of {report.name}, from {report.frames} {report.source}", fontsize="medium")
+    figure.suptitle(plain(f"noise of {report.name}, from {report.frames} {report.source}"), fontsize="medium")
     _draw_spectrum(panels[0], report)
     if background is not None:
         _draw_courses(panels[1], background)
@@ -252,7 +275,7 @@ def _draw_spectrum(axes: Axes, report: NoiseReport) -> None:
     axes.set_yscale("log")
     axes.margins(x=0.01, y=0.25)
     axes.set_xlabel("frequency / kHz")
-    axes.set_ylabel(f"noise / ({report.unit}/√Hz)")
+    axes.set_ylabel(f"noise / ({plain(report.unit)}/√Hz)")
     axes.legend(fontsize="small", ncols=report.channels, loc="lower right")
 
 
@@ -277,7 +300,7 @@ def _draw_courses(axes: Axes, background: Background) -> None:
 def _draw_lines(axes: Axes, report: NoiseReport, background: Background) -> None:
     axes.set_title("amplitude of the phase-locked lines", fontsize="small")
     axes.set_xlabel("frequency / kHz")
-    axes.set_ylabel(f"amplitude / {report.unit}")
+    axes.set_ylabel(f"amplitude / {plain(report.unit)}")
     amplitudes = np.array([line.amplitude for line in background.lines])
     floor = amplitudes.min() / 2
     for channel in range(report.channels):

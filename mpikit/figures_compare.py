@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpikit.figures import DOTS, save_figure
+from mpikit.figures import DOTS, plain, save_figure
 from mpikit.training_log import BOUND, SECONDS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _draw_comparison(comparison: Comparison) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.axvline(0, color="0.4", linewidth=0.8)
     axes.set_xlabel("gain of SNR over the noisy signal / dB")
-    axes.set_title(comparison.name, fontsize="medium")
+    axes.set_title(plain(comparison.name), fontsize="medium")
     axes.margins(x=0.08)
     handles, names = axes.get_legend_handles_labels()
     shown = dict(zip(names, handles, strict=True))
@@ -126,8 +126,8 @@ def _draw_training(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
         if bounds:
             axes.plot(*zip(*bounds, strict=True), "^", markersize=5, label="lower bound")
             axes.legend(fontsize="small")
-        axes.set_ylabel(name, fontsize="small")
+        axes.set_ylabel(plain(name), fontsize="small")
         axes.grid(alpha=0.3)
-    panels[0].set_title(title, fontsize="medium")
+    panels[0].set_title(plain(title), fontsize="medium")
     panels[-1].set_xlabel("step")
     return figure

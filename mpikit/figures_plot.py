@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdf import Grid
-from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, views_of
-from mpikit.figures_report import DIFFERENCES, log_scale, plain, thinned
+from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, plain, views_of
+from mpikit.figures_report import DIFFERENCES, log_scale, thinned
+from mpikit.made_here import software
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -340,16 +341,19 @@ def as_file(figure: Figure, kind: str) -> bytes:
     figure : Figure
     kind : {"png", "svg", "pdf"}
     """
-    from mpikit.figures_experiments import as_png, as_svg
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from mpikit.figures_experiments import as_svg
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        if kind == "png":
-            return as_png(figure)
         if kind == "svg":
             return as_svg(figure)
+        buffer = io.BytesIO()
+        if kind == "png":
+            FigureCanvasAgg(figure).print_figure(buffer, format="png", metadata={"Software": software()})
+            return buffer.getvalue()
         from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
-        buffer = io.BytesIO()
         FigureCanvasPdf(figure).print_figure(buffer, format="pdf", metadata={"CreationDate": None})
         return buffer.getvalue()

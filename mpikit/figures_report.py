@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdf import Grid
-from mpikit.figures import COLOURS, DOTS, draw_view, views_of
+from mpikit.figures import COLOURS, DOTS, draw_view, plain, views_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,12 +28,6 @@ BEFORE, AFTER, NOISE = "0.6", "C0", "C1"
 DIFFERENCES = "RdBu_r"
 MOST_POINTS = 500  # of a curve, pairs of lowest and highest value
 MOST_CHANNELS = 4
-
-
-def plain(text: str) -> str:
-    """Return a text from a file so that Matplotlib takes no part of it for mathematics."""
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
-    return shown.replace("$", r"\$")
 
 
 def thinned(at: Values, values: Values) -> tuple[Values, Values]:
@@ -60,6 +54,12 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 def _channel_title(axes: Axes, channel: int, channels: int) -> None:
     if channels > 1:
         axes.set_title(f"receive channel {channel}", fontsize="small", loc="left")
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    """Say what is what outside of the panels, where it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize="small", loc="outside lower center", ncols=len(labels))
 
 
 def draw_spectra(
@@ -102,7 +102,7 @@ def draw_spectra(
     log_scale(panels[0], [each for _, each in amplitudes])
     panels[0].margins(x=0.01)
     panels[-1].set_xlabel("frequency / kHz")
-    panels[0].legend(fontsize="small", loc="upper right")
+    _legend_below(figure, panels[0])
     return figure
 
 
@@ -148,7 +148,7 @@ def draw_times(
         figure.suptitle(plain(title), fontsize="medium")
     panels[0].margins(x=0.01)
     panels[-1].set_xlabel("time / ms")
-    panels[0].legend(fontsize="small", loc="upper right")
+    _legend_below(figure, panels[0])
     return figure
 
 
@@ -181,7 +181,7 @@ def draw_residual(
     log_scale(panels[0], [residual] if noise is None else [residual, noise], most=1e3)
     panels[0].margins(x=0.01)
     panels[-1].set_xlabel("frequency / kHz")
-    panels[0].legend(fontsize="small", loc="upper right")
+    _legend_below(figure, panels[0])
     return figure
 
 
@@ -215,7 +215,7 @@ def draw_harmonics(frequencies: Values, decibels: Sequence[tuple[str, Values]]) 
         axes.set_ylabel("SNR / dB")
         axes.grid(alpha=0.3)
     panels[-1].set_xlabel("frequency / kHz")
-    panels[0].legend(fontsize="small", loc="upper right")
+    _legend_below(figure, panels[0])
     return figure
 
 

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from mpikit.errors import InputError
 
+_TAKEN: ContextVar[list[tuple[Path, str]] | None] = ContextVar("taken", default=None)
+
+
+@contextmanager
+def planning() -> Iterator[list[tuple[Path, str]]]:
+    """Let `check_output` pass outputs that exist already: a plan says so, and is no error.
+
+    Yields
+    ------
+    list of (Path, str)
+        These outputs, and the option that names another, as they are found.
+    """
+    taken: list[tuple[Path, str]] = []
+    token = _TAKEN.set(taken)
+    try:
+        yield taken
+    finally:
+        _TAKEN.reset(token)
+
 
 def check_output(
     path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False, option: str = "--output"
 ) -> None:
-    """Refuse an output before any work is done.
+    """Refuse an output before any work is done; within `planning` one that exists is noted instead.
 
     Parameters
     ----------
@@ -41,7 +62,10 @@ def check_output(
     if path.is_dir():
         raise InputError(f"the output {path} is a folder", hint=f"name a file with {option}")
     if exists and not overwrite:
-        raise _taken(path, option)
+        taken = _TAKEN.get()
+        if taken is None:
+            raise _taken(path, option)
+        taken.append((path, option))
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"the folder {folder} does not exist", hint="make it first")
@@ -52,6 +76,13 @@ def check_output(
 def planned_outputs(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """Say which files would be written, ready for JSON: ``path``, and whether it ``exists`` already."""
     return [{"path": str(path), "exists": path.exists()} for path in paths]
+
+
+def named_once(path: Path, message: str) -> str:
+    """Return a message about a file that begins with its name as the user wrote it, and names it once."""
+    for name in (path.absolute(), path.resolve(), path, path.name):
+        message = message.removeprefix(f"{name}: ")
+    return message if message.startswith((str(path), path.name)) else f"{path}: {message}"
 
 
 def _taken(path: Path, option: str) -> InputError:

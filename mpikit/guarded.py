@@ -307,6 +307,8 @@ class GuardedMethod:
                     f"{self._who} has {name!r} in its state, an object of type {found}: it cannot be kept",
                     hint="the state is a dict of NumPy arrays of real numbers",
                 )
+            if not np.isfinite(value).all():
+                raise NumericalError(f"{self._who} has values in {name!r} of its state that are no numbers")
         return dict(state)
 
     def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:

@@ -19,6 +19,7 @@ from mpikit.provenance import sha256
 from mpikit.records import Denoiser
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics
+from mpikit.tensor_bytes import tensor_bytes
 
 FORMAT = "mpikit-model"
 VERSION = 1
@@ -222,11 +223,8 @@ def save_model(path: Path, card: Card, state: Mapping[str, NDArray[Any]], *, ove
     InputError
         When the file exists and may not be overwritten, or cannot be written.
     """
-    from safetensors.numpy import save
-
     header = {"format": FORMAT, "format_version": str(VERSION), "card": json.dumps(asdict(card))}
-    tensors = {name: np.asarray(value, order="C") for name, value in state.items()}
-    write_atomically(path, save(tensors, metadata=header), overwrite=overwrite)
+    write_atomically(path, tensor_bytes(state, header), overwrite=overwrite)
 
 
 def load_model(path: Path) -> tuple[Card, dict[str, NDArray[Any]]]:

@@ -20,7 +20,8 @@ LARGEST = 2**31  # bytes of all arrays of an NPZ file: a small one can claim any
 _DAMAGE = (
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
+    AttributeError,
     EOFError,
     SyntaxError,
     OverflowError,
@@ -57,12 +58,12 @@ def map_array(path: Path) -> NDArray[Any]:
     ValueError
         When it holds something else.
     """
+    with path.open("rb") as file:
+        if file.read(2) == b"PK":  # NumPy would leave the handle of a damaged one open
+            raise ValueError("there are several arrays, expected one")
     with plainly():
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(values, np.ndarray):
-            return values
-        values.close()
-        raise ValueError("there are several arrays, expected one")
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -76,11 +77,18 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         When it is damaged, needs unpickling, or unfolds to more than 2 GiB.
     """
     content = io.BytesIO(path.read_bytes())  # of a damaged file NumPy would leave the handle open
-    with plainly():
-        with zipfile.ZipFile(content) as packed:
-            size = sum(each.file_size for each in packed.infolist())
-        if size > LARGEST:
-            raise ValueError(f"it unfolds to {size} bytes")
-        with np.load(content, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+    try:
+        with plainly():
+            return _unpacked(content)
+    except OSError as error:  # bz2 says so of damaged data
+        raise ValueError(f"it holds no plain arrays: {error}") from error
+
+
+def _unpacked(content: io.BytesIO) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(content) as packed:
+        size = sum(each.file_size for each in packed.infolist())
+    if size > LARGEST:
+        raise ValueError(f"it unfolds to {size} bytes")
+    with np.load(content, allow_pickle=False) as file:
+        found = {name: file[name] for name in file.files}
     return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}

@@ -1,15 +1,20 @@
-"""How a file was made: the history that every file we write carries."""
+"""How a file was made: the history that every file we write carries.
+
+Times are those of ``SOURCE_DATE_EPOCH`` where it is set: the same command then writes the same bytes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
+import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from mdf.moment import is_fixed, now
 
 HISTORY = "/_mpikit/history"
 REPEATS = "/_mpikit/repeats"
@@ -51,7 +56,7 @@ def run_record(
     return {
         "command": command,
         "mpikit": version("mpikit"),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": now().isoformat(timespec="seconds"),
         "inputs": hashes(inputs),
         "options": dict(options),
         "seed": seed,
@@ -59,6 +64,11 @@ def run_record(
         "packages": {name: version(name) for name in ("numpy", "scipy", "h5py", "torch")},
         **results,
     }
+
+
+def clock() -> float:
+    """Return seconds to measure a duration with; with ``SOURCE_DATE_EPOCH`` no time passes."""
+    return 0.0 if is_fixed() else time.perf_counter()
 
 
 def hashes(paths: Sequence[Path]) -> dict[str, str]:

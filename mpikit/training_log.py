@@ -6,15 +6,16 @@ import csv
 import io
 import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from mpikit.csv_cells import plain_cell
 from mpikit.errors import InputError
 from mpikit.events import Event, Step, Warned, silent
 from mpikit.files import write_atomically
+from mpikit.provenance import clock
 
 SECONDS = "seconds"
 NO_LOG = "move it away, or start with --force"
@@ -57,7 +58,7 @@ class TrainingLog:
         *,
         resume: bool = False,
         tell: Callable[[Event], None] = silent,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock,
     ) -> None:
         self._paths = {"lines": lines, "table": table}
         self._tell, self._warned, self._behind = tell, False, False
@@ -123,8 +124,8 @@ class TrainingLog:
         self._behind = False
         for name, path in self._paths.items():
             try:
-                write_atomically(path, texts[name].encode(), overwrite=True)
-                self._files[name] = path.open("a", encoding="utf-8", newline="")
+                write_atomically(path, texts[name].encode(errors="backslashreplace"), overwrite=True)
+                self._files[name] = path.open("a", encoding="utf-8", errors="backslashreplace", newline="")
             except (InputError, OSError) as error:
                 self._fall_behind(str(error))
 
@@ -150,7 +151,7 @@ class TrainingLog:
 
 def _csv_line(values: Sequence[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    csv.writer(text, lineterminator="\n").writerow(map(plain_cell, values))
     return text.getvalue()
 
 

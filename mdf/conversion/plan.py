@@ -87,7 +87,7 @@ def make_plan(file: File, options: Options) -> Plan:
     if file.measurement is None:
         raise ConversionError("the file has no measurement, there is no signal to convert")
     is_fourier = bool(file.value(spec.FOURIER))
-    stored = np.flatnonzero(file.stored_lines) if is_fourier else np.arange(file.num_samples // 2 + 1)
+    stored = np.flatnonzero(file.stored_lines) if is_fourier else np.arange(file._layout.samples // 2 + 1)
     plan = Plan(
         frames=np.arange(file.num_frames),
         channels=np.arange(file.num_channels),

@@ -73,7 +73,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index, heading in enumerate(columns):
-        table.add_column(heading, justify="right" if index in right else "left", overflow="fold")
+        table.add_column(_printable(heading), justify="right" if index in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_printable, row))
     console = _console(stderr=False)
@@ -109,12 +109,12 @@ def listener(label: str, *, quiet: bool = False, verbose: bool = False) -> Itera
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = _console(stderr=True)
+    console, label = _console(stderr=True), _printable(label)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
         TimeRemainingColumn(),
     )
     no_bar = quiet or verbose or not console.is_terminal

@@ -195,6 +195,7 @@ def _one(source: Path, wanted: dict[str, Any], how: dict[str, Any], shown: _Show
 def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], shown: _Shown) -> None:
     from mpikit.cli.console import listener, say, show_error, show_json
     from mpikit.denoise_files import denoise_files, plan_files
+    from mpikit.files import named_once
     from mpikit.workers import check_workers
 
     if shown.dry_run:
@@ -209,8 +210,7 @@ def _several(sources: list[Path], wanted: dict[str, Any], how: dict[str, Any], s
     elif not shown.quiet:
         _show_outcomes(outcomes)
     for each in failed:
-        named = each.error.startswith((str(each.source), each.source.name))
-        show_error(each.error if named else f"{each.source}: {each.error}", each.hint)
+        show_error(named_once(each.source, each.error), each.hint)
     if not shown.quiet:
         _say_citations([doi for each in outcomes for doi in each.cite])
         say(_summary(outcomes))

@@ -38,6 +38,20 @@ class PlannedCommand(TyperCommand):
         """Read the words of the command line, and those of the plan before them."""
         return super().parse_args(ctx, args if ctx.resilient_parsing else with_plan(self, ctx, args))
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; of a dry run say which outputs exist, which is no error then."""
+        if not ctx.params.get("dry_run"):
+            return super().invoke(ctx)
+        from mpikit.cli.console import say
+        from mpikit.files import planning
+
+        with planning() as taken:
+            try:
+                return super().invoke(ctx)
+            finally:
+                for path, option in dict.fromkeys(taken):
+                    say(f"{path} exists already: it takes --force to replace it, or another name with {option}")
+
 
 @functools.cache
 def _config_option() -> Any:
@@ -98,7 +112,7 @@ def entries(command: Any) -> dict[str, Entry]:
     >>> from mpikit.cli import app
     >>> commands = typer.main.get_command(app).commands
     >>> list(entries(commands["info"])), entries(commands["denoise"])["files"].many
-    (['file', 'json'], True)
+    (['files', 'json'], True)
     """
     hints = get_type_hints(inspect.unwrap(command.callback))
     found = [_entry(each, hints[each.name]) for each in command.params if each.name in hints]
@@ -195,7 +209,10 @@ def _table(path: Path, verb: str, verbs: Sequence[str]) -> dict[str, Any]:
     if verb not in plan:
         raise InputError(
             f"{path.name} has no table [{verb}]",
-            hint=f"it has {', '.join(f'[{name}]' for name in plan)}" if plan else "it is empty",
+            hint=f"it has {', '.join(f'[{name}]' for name in plan)}"
+            if plan
+            else f"it is empty: write [{verb}], and below it a line for each option, name = value; "
+            f"mpikit {verb} --help shows them",
         )
     table: dict[str, Any] = plan[verb]
     return table
@@ -205,6 +222,8 @@ def _said(table: Mapping[str, Any], known: Mapping[str, Entry], where: str) -> l
     said: dict[str, tuple[Entry, Any]] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
+        if name not in known and f"{name}s" in known and not known[f"{name}s"].flag:
+            name += "s"  # one of what may be several
         if name not in known:
             listed = f"there are {', '.join(known)}"
             raise InputError(f"{where} has no option {key!r}", hint=_near(name, list(known), listed))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpikit.cli.several import end_if_failed, error_as_json
+
 if TYPE_CHECKING:
     from mpikit.report import Report
 
@@ -44,26 +46,35 @@ def report(
         bool, typer.Option("--dry-run", help="Say what would be shown beside what, and write nothing.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a report that exists.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace a file that exists; a report of ours at the default name is replaced without.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
 ) -> None:
     """Write one HTML file that shows what files hold, and what denoising changed.
 
-    It opens from disk, without a network, and can be printed.
+    It opens from disk, without a network, and can be printed. Of several files those that cannot be read have
+    a section that says why; the exit code is then 6.
 
     mpikit report scan.denoised.mdf image.mdf -o report.html
     """
     from mpikit.cli.console import listener, say, show_json
+    from mpikit.made_here import is_made_here
     from mpikit.report import write_report
 
     place = output or sources[0].with_name(f"{sources[0].stem}.report.html")
+    ours = output is None and is_made_here(place)
     with listener("report", quiet=quiet) as tell:
         written = write_report(
             sources,
             place,
             before=before or (),
             with_subject=with_subject,
-            overwrite=force,
+            overwrite=force or ours,
             dry_run=dry_run,
             tell=tell,
         )
@@ -74,6 +85,7 @@ def report(
             say(line)
     elif not quiet:
         say(f"wrote {written.output}")
+    end_if_failed({item.path: item.error for item in written.items})
 
 
 def _as_json(written: Report, *, dry_run: bool) -> dict[str, Any]:
@@ -87,6 +99,7 @@ def _as_json(written: Report, *, dry_run: bool) -> dict[str, Any]:
                 "kinds": list(item.kinds),
                 "before": {kind: str(path) for kind, path in item.before.items()},
                 "sections": titles[index] if titles else None,
+                "error": None if item.error is None else error_as_json(item.error),
             }
             for index, item in enumerate(written.items)
         ],
@@ -96,6 +109,8 @@ def _as_json(written: Report, *, dry_run: bool) -> dict[str, Any]:
 def _in_words(written: Report) -> list[str]:
     lines = [f"would write {written.output}"]
     for item in written.items:
+        if item.error is not None:
+            continue
         beside = ", ".join(str(path) for path in dict.fromkeys(item.before.values()))
         kinds = " and ".join(item.kinds) or "no data"
         lines.append(f"{item.path}: {kinds}" + (f", beside {beside}" if beside else ""))

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="MDF files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", show_default=False, help="MDF files, or folders of them."),
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check whether files follow the MDF standard, and list everything that does not.
@@ -25,6 +28,8 @@ def validate(
     with limits on time and memory, so a damaged file does no harm.
 
     mpikit validate scan.mdf sm.mdf
+
+    mpikit validate scans
     """
     from mdf.isolation import Isolation
     from mpikit.cli.console import show_json
@@ -32,7 +37,7 @@ def validate(
 
     found: list[tuple[Path, list[mdf.Problem]]] = []
     with Isolation() as child:
-        for path in files:
+        for path in _all_files(files):
             found.append((path, child.validate(path)))
             if not json:
                 _show_file(*found[-1])
@@ -42,6 +47,23 @@ def validate(
         _summarize([problems for _, problems in found])
     if any(_count(problems)["error"] for _, problems in found):
         raise typer.Exit(InputError.exit_code)
+
+
+def _all_files(sources: Sequence[Path]) -> list[Path]:
+    """Return the files that are named, and the MDF files of a folder (not of those inside it)."""
+    from mpikit.errors import InputError
+
+    found: list[Path] = []
+    for source in sources:
+        inside = [source]
+        if source.is_dir():
+            inside = sorted(
+                path for path in source.iterdir() if path.suffix.lower() == ".mdf" and path.is_file()
+            )
+            if not inside:
+                raise InputError(f"the folder {source} has no MDF file", hint="name the files one by one")
+        found += inside
+    return found
 
 
 def _count(problems: Sequence[mdf.Problem]) -> Counter[str]:

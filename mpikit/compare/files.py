@@ -17,6 +17,7 @@ from mpikit.compare.methods import Candidate, compare_scan, how_judged
 from mpikit.compare.reference import read_reference
 from mpikit.compare.result import Comparison, Interrupted, NotWrittenError, signal_table, table
 from mpikit.compare.unchanged import UNCHANGED
+from mpikit.csv_cells import plain_cell, plain_row
 from mpikit.device import choose_device
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
@@ -322,8 +323,8 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: plain_cell(name) for name in columns})
+    writer.writerows(map(plain_row, rows))
     return text.getvalue()
 
 

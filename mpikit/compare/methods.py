@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +31,7 @@ from mpikit.judging import (
 from mpikit.metrics import Losses, Whiteness, residual_whiteness
 from mpikit.options import parse_options
 from mpikit.plugins import Offer
+from mpikit.provenance import clock
 from mpikit.records import Denoiser, Run
 from mpikit.scan import Scan
 from mpikit.signal import noise_statistics, stack_repeats, subtract_background
@@ -288,13 +288,13 @@ def _run(bench: _Bench, denoiser: Denoiser, options: BaseModel) -> Row:
     keeps = bench.without_background and not denoiser.frees_from_background(bench.scan, options)
     holdout = _cleared_holdout(bench.holdout) if keeps else bench.holdout
     method = denoiser.build(options)
-    begun = time.perf_counter()
+    begun = clock()
     method.fit([holdout.fitting], run=run)
-    fitted = time.perf_counter()
+    fitted = clock()
     parts = trial_parts(denoiser, holdout)
     inputs = parts[0] if parts else _inputs(holdout)
     estimate = denoised(method, inputs, judging)
-    done = time.perf_counter()
+    done = clock()
     score: Score | None = None
     losses: tuple[Losses, ...] = ()
     if parts and not bench.no_score:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from mdf.moment import now
 from mpikit.errors import InputError
 from mpikit.files import write_atomically
 
@@ -71,7 +71,7 @@ def write_receipt(path: Path, url: str) -> Receipt:
     """
     receipt = Receipt(
         url=url,
-        fetched=datetime.now(UTC).isoformat(timespec="seconds"),
+        fetched=now().isoformat(timespec="seconds"),
         size=path.stat().st_size,
         hash=f"sha256:{hash_of(path, 'sha256')}",
     )

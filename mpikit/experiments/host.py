@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from mdf.moment import now
 from mpikit.experiments.experiment import Plan
 from mpikit.resources import physical_memory
 
@@ -36,7 +36,7 @@ def run_facts(plan: Plan, names: list[str]) -> dict[str, Any]:
         "device": plan.device,
         "methods": list(plan.methods),
         "digits": digits_of(plan.mnist),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": now().isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "host": {
             "system": sys.platform,

@@ -26,9 +26,12 @@ def report_page(found: Found, facts: Mapping[str, Any], pictures: Mapping[str, b
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from mpikit.report.page import visible
+
     environment = Environment(
         loader=PackageLoader("mpikit", "experiments"),
         autoescape=True,
+        finalize=visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

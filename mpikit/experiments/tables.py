@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mpikit.csv_cells import plain_cell, plain_row
 from mpikit.experiments.experiment import Cell, Line, Metric, Table
 
 LONG = (
@@ -131,7 +132,7 @@ def as_csv(found: Sequence[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, LONG, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows(map(plain_row, found))
     return text.getvalue().encode()
 
 
@@ -150,8 +151,8 @@ def displayed_csv(table: Mapping[str, Any]) -> bytes:
     """Return a table of `displayed` as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table["headings"])
-    writer.writerows(table["rows"])
+    for row in (table["headings"], *table["rows"]):
+        writer.writerow(map(plain_cell, row))
     return text.getvalue().encode()
 
 

@@ -13,6 +13,7 @@ import mdf
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Event, Warned, silent
 from mpikit.files import check_output, planned_outputs
+from mpikit.made_here import is_made_here
 from mpikit.noise_report.fits import Fitted, chosen_models, fit_models
 from mpikit.noise_report.locked import Background, describe, drifting_lines, locked_lines
 from mpikit.noise_report.moments import moments
@@ -218,7 +219,8 @@ def report_noise(
     source : Path
         MDF file.
     output : Path, optional
-        PNG file to write, beside the source as ``STEM.noise.png`` if not given.
+        PNG file to write, beside the source as ``STEM.noise.png`` if not given; a picture of that name that
+        mpikit made is then replaced.
     models : sequence of str
         Noise models to fit; all that can be, if empty.
     overwrite : bool
@@ -236,6 +238,7 @@ def report_noise(
     """
     from mpikit.figures import save_noise
 
+    overwrite = overwrite or _may_replace(source, output)
     picture, names, scan = _prepare(source, output, models, overwrite=overwrite)
     report = measure_noise(scan, tell=tell)
     empty = scan if report.source == "background frames" else noise_alone(scan)
@@ -248,6 +251,7 @@ def plan_noise(
     source: Path, *, output: Path | None = None, models: Sequence[str] = (), overwrite: bool = False
 ) -> dict[str, Any]:
     """Say what `report_noise` would do, ready for JSON; nothing is measured or written."""
+    overwrite = overwrite or _may_replace(source, output)
     picture, names, scan = _prepare(source, output, models, overwrite=overwrite)
     frames, periods, channels, samples = scan.signal.shape
     return {
@@ -259,15 +263,25 @@ def plan_noise(
     }
 
 
+def _default_picture(source: Path) -> Path:
+    return source.with_name(f"{source.stem}.noise.png")
+
+
+def _may_replace(source: Path, output: Path | None) -> bool:
+    """Say whether a picture of ours is at the name that is taken if none is given."""
+    return output is None and is_made_here(_default_picture(source))
+
+
 def _prepare(
     source: Path, output: Path | None, models: Sequence[str], *, overwrite: bool
 ) -> tuple[Path, Sequence[str], Scan]:
     """Return the picture to write, the models to fit and the scan, if all may be."""
-    picture = output or source.with_name(f"{source.stem}.noise.png")
+    picture = output or _default_picture(source)
     if picture.suffix.lower() != ".png":
         raise UsageError(
             f"the output {picture.name} is no name of a picture, expected one that ends in .png",
             hint=f"say {picture.with_suffix('.png').name}",
         )
+    names = chosen_models(models)
     check_output(picture, inputs=(source,), overwrite=overwrite)
-    return picture, chosen_models(models), read_noise(source)
+    return picture, names, read_noise(source)

@@ -6,13 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import mdf
 from mpikit.errors import InputError, UsageError
 from mpikit.provenance import HISTORY, read_history
 from mpikit.reconstruct.image import Images
-from mpikit.reconstruct.writing import TRACERS
+from mpikit.reconstruct.other_formats import refuse_other
+from mpikit.reconstruct.stored import read_images
 from mpikit.scan import Repeats, Scan
 from mpikit.scan_file import about_file
 from mpikit.scan_set import read_repeated, refuse_calibration
@@ -32,7 +31,8 @@ def load(path: str | Path, *, repeats: Repeats | None = None) -> Scan | Images |
     Scan
         Of a measurement, in memory.
     Images
-        Of a reconstruction, in memory, with the values as they are stored: MDF keeps no unit of images.
+        Of a reconstruction, in memory, with the unit and the concentration that mpikit wrote with them; of
+        other files the unit is "value as stored".
     mdf.File
         Of a system matrix: it stays open, and is read when it is asked for; `mdf.File.close` closes it.
 
@@ -51,6 +51,7 @@ def load(path: str | Path, *, repeats: Repeats | None = None) -> Scan | Images |
     >>> scan = mpikit.load("scan.mdf")  # doctest: +SKIP
     """
     path = Path(path)
+    refuse_other(path)
     file = mdf.open(path)
     if file.is_calibration:
         _refuse_repeats(path, repeats, "a system matrix", file)
@@ -58,7 +59,11 @@ def load(path: str | Path, *, repeats: Repeats | None = None) -> Scan | Images |
     with file:
         if file.measurement is None:
             _refuse_repeats(path, repeats, "no measurement", file)
-            return _images(file)
+            if file.images is None:
+                raise InputError(
+                    f"{path.name} holds neither signals nor images", hint="mpikit info shows what a file is"
+                )
+            return read_images(file)
         about = about_file(file)
     return replace(read_repeated(path, repeats=repeats), about=about)
 
@@ -67,27 +72,6 @@ def _refuse_repeats(path: Path, repeats: Repeats | None, what: str, file: mdf.Fi
     if repeats is not None:
         file.close()
         raise UsageError(f"{path.name} is {what}, in which nothing repeats", hint="leave repeats out")
-
-
-def _images(file: mdf.File) -> Images:
-    """Read the images of a reconstruction."""
-    values, grid = file.images, file.grid
-    if values is None or grid is None:
-        lack = "neither signals nor images" if values is None else "images without a grid"
-        raise InputError(f"{file.path.name} holds {lack}", hint="mpikit info shows what a file is")
-    stored, history = file.user_value(TRACERS), file.user_value(HISTORY)
-    count = values.shape[-1]
-    known = [str(name) for name in np.atleast_1d(stored)] if stored is not None else []
-    names = known if len(known) == count else [f"channel {index}" for index in range(count)]
-    channels = np.moveaxis(np.asarray(values, np.float32), -1, 1)
-    return Images(
-        channels if count > 1 else channels[:, 0],
-        grid,
-        np.zeros(0, np.int64),
-        "value as stored",
-        tracers=tuple(names) if count > 1 else (),
-        history=history if isinstance(history, str) else "",
-    )
 
 
 def measured(scan: Scan | str | Path) -> Scan:

@@ -15,6 +15,7 @@ from mpikit.notebook.loading import path_of
 from mpikit.notebook.running import Listener, warn
 from mpikit.reconstruct.files import reconstruct_file
 from mpikit.reconstruct.image import Images
+from mpikit.reconstruct.stored import about_images
 from mpikit.scan import Scan
 
 
@@ -88,11 +89,13 @@ def reconstruct(
     >>> images = mpikit.reconstruct("scan.mdf", "sm.mdf", iterations=5, lambda_=0.1)  # doctest: +SKIP
     """
     with tempfile.TemporaryDirectory(prefix="mpikit-") as folder:
+        source = _as_file(scan, Path(folder))
         made = reconstruct_file(
-            _as_file(scan, Path(folder)),
+            source,
             system_matrix=_matrices(system_matrix),
             background_files=[Path(path) for path in background_files],
             output=Path(folder) / "images.npz",  # it keeps history and frame interval
+            pictures=False,  # nobody would see them
             method=method,
             average_frames=average_frames,
             allow_mismatch=allow_mismatch,
@@ -101,6 +104,8 @@ def reconstruct(
         )
         with np.load(made.output, allow_pickle=False) as arrays:
             history, interval = str(arrays["history"]), float(arrays["frame_interval"])
+        with mdf.open(source) as file:
+            about = about_images(file)
     images = made.images
     return ReconstructedImages(
         images.values,
@@ -111,6 +116,7 @@ def reconstruct(
         images.tracers,
         history,
         None if np.isnan(interval) else interval,
+        about,
         figures=made.figures,
         deviation=made.deviation,
     )

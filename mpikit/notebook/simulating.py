@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+import mdf
 from mpikit.errors import UsageError
+from mpikit.notebook.calibrating import simulated_calibration
 from mpikit.notebook.loading import of_scan
 from mpikit.notebook.running import Listener, warn
 from mpikit.options import did_you_mean
@@ -41,9 +43,11 @@ class SimulatedScan(Scan):
     phantom: Phantom | Digits = field(kw_only=True)
 
 
+@overload
 def simulate(
     preset: str | Preset,
     *,
+    calibration: Literal[False] = False,
     noise: str | Sequence[str] | None = None,
     periods: int | None = None,
     background_frames: int | None = None,
@@ -51,17 +55,47 @@ def simulate(
     seed: int = 0,
     tell: Listener | None = None,
     **subject: Any,
-) -> SimulatedScan:
-    """Simulate a measurement, as ``mpikit simulate`` does for a file.
+) -> SimulatedScan: ...
+
+
+@overload
+def simulate(
+    preset: str | Preset,
+    *,
+    calibration: Literal[True],
+    noise: str | Sequence[str] | None = None,
+    parameters: Sequence[str] = (),
+    seed: int = 0,
+    tell: Listener | None = None,
+    **subject: Any,
+) -> mdf.File: ...
+
+
+def simulate(
+    preset: str | Preset,
+    *,
+    calibration: bool = False,
+    noise: str | Sequence[str] | None = None,
+    periods: int | None = None,
+    background_frames: int | None = None,
+    parameters: Sequence[str] = (),
+    seed: int = 0,
+    tell: Listener | None = None,
+    **subject: Any,
+) -> SimulatedScan | mdf.File:
+    """Simulate a measurement or a calibration, as ``mpikit simulate`` does for a file.
 
     Parameters
     ----------
     preset : str or Preset
         Scanner with its sequence, see `mpikit.simulate.preset_names`, or the path of a preset file.
+    calibration : bool
+        Make the system matrix of the scanner, on ``size`` voxels over ``field_of_view`` (m).
     noise : str, sequence of str, or None
-        Noise to add, for instance ``"gaussian:snr_db=15"``; ``()`` is none. None takes that of the preset.
+        Noise to add, for instance ``"gaussian:snr_db=15"``; ``()`` is none. None takes that of the preset, and
+        for a calibration that of ``mpikit simulate --calibration``.
     periods, background_frames : int or None
-        J and E; None for those of the preset.
+        J and E of a scan; None for those of the preset.
     parameters : sequence of str
         Other values for the preset, as ``"particle.relaxation_time=2e-6"``.
     seed : int
@@ -76,6 +110,8 @@ def simulate(
     -------
     SimulatedScan
         A `Scan` in V, with the ``clean`` signals and the ``phantom`` beside it.
+    mdf.File
+        Of a calibration: a system matrix for `mpikit.reconstruct`. Its temporary file is removed with it.
 
     Raises
     ------
@@ -92,6 +128,12 @@ def simulate(
     (2, 1, 2, 1632)
     """
     scanner = find_preset(preset, parameters) if isinstance(preset, str) else preset
+    if calibration:
+        of_scan_alone = {"periods": periods, "background_frames": background_frames}
+        given = subject | {name: value for name, value in of_scan_alone.items() if value is not None}
+        _check_parameters(preset, parameters)
+        wanted = (noise,) if isinstance(noise, str) else noise
+        return simulated_calibration(scanner, given, noise=wanted, seed=seed, tell=tell or warn)
     _check(scanner, preset, parameters, subject)
     put = Subject(**subject)
     specs = scanner.noise if noise is None else (noise,) if isinstance(noise, str) else tuple(noise)
@@ -123,22 +165,26 @@ def _check(scanner: Preset, preset: str | Preset, parameters: Sequence[str], sub
         raise UsageError(
             f"{scanner.name} makes several files", hint=f"mpikit simulate {scanner.name} -o FOLDER"
         )
-    if parameters and not isinstance(preset, str):
-        raise UsageError("parameters change a preset by name, this one is made", hint="leave parameters out")
+    _check_parameters(preset, parameters)
     known = list(Subject.__dataclass_fields__)
     strange = [name for name in subject if name not in known]
     if strange:
         raise UsageError(
             f"nothing to simulate is called {strange[0]!r}, expected one of {', '.join(known)}",
-            hint=did_you_mean(strange[0], known),
+            hint="say size=(19, 19)" if strange[0] == "grid" else did_you_mean(strange[0], known),
         )
+
+
+def _check_parameters(preset: str | Preset, parameters: Sequence[str]) -> None:
+    if parameters and not isinstance(preset, str):
+        raise UsageError("parameters change a preset by name, this one is made", hint="leave parameters out")
 
 
 def _about(plan: Simulation, noise: Sequence[str], seed: int, told: Recipe) -> dict[str, Any]:
     """Return what the file of a simulated scan would say."""
     scanner, phantom = plan.preset, plan.phantom
     inputs = (*told.inputs, *(file for spec in noise for file in noise_files(spec)))
-    about = words(scanner, f"{phantom.name} phantom", plan.signals.forms)
+    about = words(scanner, f"{phantom.name} phantom", plan.signals.forms, seed=seed)
     about |= tracer(scanner, *dose(phantom)) | electronics(scanner, digitised=False)
     text = history(plan, noise, seed, inputs=inputs, **told.options)
     return about | {HISTORY: text, SOURCES: phantom.sources, **told.values}

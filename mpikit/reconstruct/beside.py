@@ -10,7 +10,7 @@ from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned
 from mpikit.figures import save_images
 from mpikit.reconstruct.image import Images
-from mpikit.reconstruct.outputs import deviation_file
+from mpikit.reconstruct.outputs import MDF_ENDINGS, deviation_file, suffix_of
 
 DEVIATION = "/_mpikit/standardDeviation"
 
@@ -22,21 +22,29 @@ class Beside:
     Parameters
     ----------
     output : Path
-    picture : Path
-        ``STEM.png``
+        Of images.
     """
 
     output: Path
-    picture: Path
+
+    @property
+    def picture(self) -> Path:
+        """Picture of the images: ``STEM.png`` of an MDF file, and of others the whole name with ``.png``.
+
+        So ``image.npz`` and ``image.nii.gz`` beside each other, of one call each, do not share a picture.
+        """
+        suffix = suffix_of(self.output, also=MDF_ENDINGS)
+        name = self.output.name[: -len(suffix)] if suffix in MDF_ENDINGS else self.output.name
+        return self.output.with_name(f"{name}.png")
 
     @property
     def curve(self) -> Path:
-        """Picture of the choice of λ, ``STEM.lambda.png``."""
+        """Picture of the choice of λ, ``STEM.lambda.png`` where the picture is ``STEM.png``."""
         return self.picture.with_name(f"{self.picture.stem}.lambda.png")
 
     @property
     def deviation_picture(self) -> Path:
-        """Picture of the standard deviation, ``STEM.uncertainty.png``."""
+        """Picture of the standard deviation, ``STEM.uncertainty.png`` where the picture is ``STEM.png``."""
         return self.picture.with_name(f"{self.picture.stem}.uncertainty.png")
 
     def wanted(self, *, curve: bool, deviation: bool) -> list[Path]:

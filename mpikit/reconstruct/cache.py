@@ -223,7 +223,7 @@ def _look(path: Path, key: Key) -> tuple[CacheRows | None, Event | None]:
         stored = _checked_key(hdf)
         if _text(stored) == _text(key):
             return CacheRows(path, hdf), None
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         hdf.close()
         return None, Warned(f"the cache {path} is damaged, it is made anew ({error})")
     hdf.close()

@@ -85,6 +85,7 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
+    pictures: bool = True,
     tell: Callable[[Event], None] = silent,
     **options: Any,
 ) -> Result:
@@ -102,8 +103,8 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
         One empty measurement, or two (before and after), instead of the background frames of the source.
     output : Path, optional
         File to write: MDF, or by its ending NIfTI (.nii, .nii.gz), .npz or an animation (.gif). Beside the
-        source as ``STEM.reconstruction.mdf`` if not given. The picture has the same name with the ending
-        ``.png``.
+        source as ``STEM.reconstruction.mdf`` if not given. The picture is ``STEM.png`` of an MDF file, and
+        of another one its whole name with ``.png`` behind it.
     method : {"kaczmarz", "cgls", "fista", "admm", "tikhonov", "x-space", "fbp"}
     average_frames : bool
         Make one image of the mean of all foreground frames, instead of one image for each.
@@ -115,6 +116,8 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
         Address of a Dask scheduler whose workers share the frames, as ``tcp://host:8786``.
     overwrite : bool
         Replace existing files.
+    pictures : bool
+        Draw the images, their deviation and the choice of λ. If not, `Result.picture` is a name alone.
     tell : callable
     **options
         Options of the method by name: see `mpikit.reconstruct.options`.
@@ -174,14 +177,11 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
             record, inputs=roles, images=made.images, rows=made.rows, deviation=made.deviation
         )
         write_made(output, measurement, made, record, overwrite)
-    values, unit = made.images.shown
-    frames = made.images.frames.tolist()
-    tracers = made.images.tracers
-    save_images(
-        picture, values, made.images.grid, unit=unit, frames=frames, tracers=tracers, overwrite=overwrite
-    )
-    drawn = save_curve(beside.curve, made, overwrite)
-    spread = beside.save_deviation(made.deviation, overwrite=overwrite, tell=tell)
+    drawn = spread = None
+    if pictures:
+        _draw(picture, made.images, overwrite)
+        drawn = save_curve(beside.curve, made, overwrite)
+        spread = beside.save_deviation(made.deviation, overwrite=overwrite, tell=tell)
     if replaced:
         beside.remove_stale(**extras, tell=tell)
     return Result(
@@ -194,6 +194,14 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
         drawn,
         deviation=made.deviation,
         deviation_picture=spread,
+    )
+
+
+def _draw(picture: Path, images: Images, overwrite: bool) -> None:
+    values, unit = images.shown
+    frames, tracers = images.frames.tolist(), images.tracers
+    save_images(
+        picture, values, images.grid, unit=unit, frames=frames, tracers=tracers, overwrite=overwrite
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdf import File, Grid
+from mpikit.errors import UsageError
 
 if TYPE_CHECKING:
     import xarray
@@ -35,6 +37,9 @@ class Images:
         How they were made: text of `/_mpikit/history`. Empty where it is not known.
     frame_interval : float or None, s
         From one image to the next, where it is known and the same for all.
+    about : mapping
+        What the file of the measurement says of sequence, scanner and the like, by path in the MDF standard:
+        what `to_mdf` needs. Empty where it is not known.
     """
 
     values: NDArray[np.float32]
@@ -45,6 +50,7 @@ class Images:
     tracers: tuple[str, ...] = ()
     history: str = field(default="", repr=False, compare=False)
     frame_interval: float | None = field(default=None, repr=False, compare=False)
+    about: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
         values, unit = self.shown
@@ -109,6 +115,47 @@ class Images:
         from mpikit.labelled import images_as_xarray
 
         return images_as_xarray(self)
+
+    def to_mdf(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write an MDF reconstruction with unit, concentration and history, which `mpikit.load` reads.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool
+            Replace a file that exists.
+
+        Returns
+        -------
+        Path
+            The file, complete.
+
+        Raises
+        ------
+        UsageError
+            When the name has no ending of MDF, or the images know nothing of their measurement (`about`),
+            which an MDF file has to say.
+        InputError
+            When the file exists already or cannot be written.
+        """
+        from mpikit.files import check_output
+        from mpikit.labelled import check_suffix
+        from mpikit.reconstruct.outputs import MDF_ENDINGS
+        from mpikit.reconstruct.stored import write_mdf
+
+        path = Path(path)
+        check_suffix(path, MDF_ENDINGS)
+        if not self.about:
+            raise UsageError(
+                "these images know nothing of sequence and scanner, which an MDF file has to say",
+                hint="use to_npz or to_nifti; images of mpikit.reconstruct and mpikit.load know it",
+            )
+        check_output(path, overwrite=overwrite)
+        deviation = getattr(self, "deviation", None)
+        write_mdf(
+            path, self, about=self.about, history=self.history, deviation=deviation, overwrite=overwrite
+        )
+        return path
 
     def to_nifti(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a NIfTI file (``.nii`` or ``.nii.gz``), see `mpikit.reconstruct.outputs.write_images`.

@@ -171,7 +171,7 @@ def _checked_data(source: RowSource, data: Array) -> Array:
             f"matrix {source.shape} and data {data.shape} do not fit: expected (M, P) and (M, Q)"
         )
     if not data.shape[1]:
-        raise InputError(f"the data {data.shape} hold no frame", hint="give at least one column")
+        raise InputError(f"the data {data.shape} hold no frames", hint="give at least one column")
     if not np.isfinite(data).all():
         frames = np.flatnonzero(~np.isfinite(data).all(axis=0))
         raise InputError(

@@ -47,6 +47,9 @@ class LinearSystem:
         Number of the calibration of each patch, whose rows follow each other; empty without patches.
     tracers : tuple of str
         Names of several tracers, whose columns follow each other; empty for one.
+    denoised : str
+        Name of the measurement if it was denoised, its empty frames too: they do not tell of the noise that
+        is left. Empty for one as it was measured.
     """
 
     matrix: NDArray[np.complexfloating[Any]] | FileRows | PatchRows
@@ -61,3 +64,4 @@ class LinearSystem:
     single: SingleFrames | None = None
     patches: tuple[int, ...] = ()
     tracers: tuple[str, ...] = ()
+    denoised: str = ""

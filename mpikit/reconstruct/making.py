@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import mdf
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned
+from mpikit.provenance import HISTORY, read_history
 from mpikit.reconstruct.background import background_state, plan_background
 from mpikit.reconstruct.choosing import Choice
 from mpikit.reconstruct.deconvolution import point_spread_function, richardson_lucy, wiener
@@ -30,6 +31,7 @@ from mpikit.reconstruct.xspace import Trajectory, trajectory, x_space
 from mpikit.records import Options
 from mpikit.scan import Scan
 from mpikit.scan_file import read_scan
+from mpikit.scan_set import was_denoised
 from mpikit.signal.background import background_at
 
 Floats = NDArray[np.float64]
@@ -88,6 +90,9 @@ def by_matrix(
         allow_mismatch=allow_mismatch,
         tell=tell,
     )
+    history = measurement.user_value(HISTORY)
+    if was_denoised(read_history(history if isinstance(history, str) else None)):
+        system = replace(system, denoised=measurement.path.name)
     try:
         stored = Stored.of(
             measurement,

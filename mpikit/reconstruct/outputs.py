@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import mdf
 from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
-from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, views_of
+from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, plain, views_of
 from mpikit.files import check_output, write_atomically
 from mpikit.plain_arrays import read_arrays
 from mpikit.provenance import HISTORY
@@ -315,7 +315,12 @@ def _history_of_gif(path: Path) -> str | None:
     try:
         with Image.open(path, formats=("GIF",)) as picture:
             comment = picture.info.get("comment")
-    except (TypeError, IndexError, SyntaxError, struct.error) as error:  # Pillow's words for some damaged files
+    except (
+        TypeError,
+        IndexError,
+        SyntaxError,
+        struct.error,
+    ) as error:  # Pillow's words for some damaged files
         raise ValueError(error) from error
     return comment.decode() if isinstance(comment, bytes) else None
 
@@ -341,13 +346,13 @@ def _pictures(images: Images) -> Iterator[Image]:
         for panel, view in zip(row, views, strict=True)
     ]
     if drawn[-1] is not None:
-        figure.colorbar(drawn[-1], ax=panels, label=unit, shrink=0.9)
+        figure.colorbar(drawn[-1], ax=panels, label=plain(unit), shrink=0.9)
     palette = _palette()
     for shown, time in zip(values, _titles(images), strict=True):
         for row, value, name in zip(panels, shown, names, strict=True):
             for panel, view in zip(row, views, strict=True):
                 _show(panel, value, view)
-            title = "\n".join(filter(None, (name, time)))
+            title = plain("\n".join(filter(None, (name, time))))
             row[0].set_title(f"{title}, maximum projections" if len(views) == 3 else title, fontsize="medium")
         canvas.draw()
         figure.set_layout_engine("none")  # what the first picture found stays

@@ -28,7 +28,7 @@ def outputs_of(output: Path, choices: Mapping[str, Any]) -> list[Path]:
         As `mpikit.reconstruct.reconstruct_files` takes them.
     """
     chosen = check_choices(**_without_overwrite(choices))
-    return Beside(output, output.with_suffix(".png")).wanted(**extras_of(chosen))
+    return Beside(output).wanted(**extras_of(chosen))
 
 
 def was_made(source: Path, output: Path, choices: Mapping[str, Any]) -> bool:

@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Warned, silent
 from mpikit.reconstruct import solvers
-from mpikit.reconstruct.choosing import Choice, choose_lambda
+from mpikit.reconstruct.choosing import Choice, Criterion, choose_lambda
 from mpikit.reconstruct.frames import ALONE, Sharing, Stored, solve_frames
 from mpikit.reconstruct.kaczmarz import absolute_lambda, kaczmarz
 from mpikit.reconstruct.linear_system import LinearSystem
@@ -134,11 +135,14 @@ def _lambda(
 ) -> tuple[float, Choice | None]:
     if isinstance(options.lambda_, float):
         return options.lambda_, None
+    criterion: Criterion = options.lambda_
+    if system.denoised:
+        criterion = _of_denoised(system.denoised, criterion, tell)
     choice = choose_lambda(
         _held(system),
         system.data,
-        criterion=options.lambda_,
-        noise=system.noise,
+        criterion=criterion,
+        noise=None if system.denoised else system.noise,
         weights=system.weights,
         rng=np.random.default_rng(0),
     )
@@ -146,6 +150,36 @@ def _lambda(
         tell(Warned(warning))
     tell(Finding("lambda", choice.relative, f"lambda {choice.relative:.3g} chosen by {choice.reason}"))
     return choice.relative, choice
+
+
+def _of_denoised(name: str, asked: Criterion, tell: Callable[[Event], None]) -> Criterion:
+    """Return the criterion for a measurement that was denoised; ``auto`` is the L-curve.
+
+    The empty frames were denoised too, so that the discrepancy principle has no noise to compare with. The
+    noise that is left is of few shapes, which frames and rows share: generalised cross-validation takes it
+    for independent from row to row, then finds that it can be predicted, and keeps it with a tiny λ. The
+    corner of the L-curve endures correlated noise (P. C. Hansen, SIAM Review 34 (1992)).
+
+    Raises
+    ------
+    InputError
+        When the discrepancy principle is asked for.
+    """
+    better = "reconstruct the noisy file with --average-frames --lambda auto, and give the λ that it finds"
+    if asked == "discrepancy":
+        raise InputError(
+            f"{name} was denoised, its empty frames too: they do not tell the noise that the discrepancy "
+            "principle needs",
+            hint=better,
+        )
+    guess = "cross-validation takes it for signal" if asked == "gcv" else "the L-curve is a guess"
+    unknown = "they do not tell how much noise is left"
+    tell(
+        Warned(
+            f"{name} was denoised, its empty frames too: {unknown}, and {guess}. For a safer lambda, {better}"
+        )
+    )
+    return "l-curve" if asked == "auto" else asked
 
 
 def _method(options: SystemMatrix) -> Callable[..., Array]:

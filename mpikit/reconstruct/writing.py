@@ -7,21 +7,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import mdf
 from mpikit.figures import save_choice
 from mpikit.files import check_output
 from mpikit.provenance import HISTORY, append_history, sha256
-from mpikit.reconstruct.beside import DEVIATION, Beside
+from mpikit.reconstruct.beside import Beside
 from mpikit.reconstruct.making import Made
 from mpikit.reconstruct.options import SystemMatrix
 from mpikit.reconstruct.outputs import MDF_ENDINGS, suffix_of, write_images
+from mpikit.reconstruct.stored import about_images, frame_interval, write_mdf
 from mpikit.records import Options
-
-TRACERS = "/_mpikit/tracers"  # (S,): names of the channels of /reconstruction/data
-_NOT_KEPT = ("/measurement/", "/calibration/", "/reconstruction/")
-_ITSELF = {"/version", "/uuid", "/time"}  # a new file has its own
 
 
 def default_output(source: Path) -> Path:
@@ -59,8 +54,7 @@ def find_outputs(
 ) -> Beside:
     """Return the file to write and those beside it, if they may be written."""
     output = output or default_output(source)
-    stem = output.name[: -len(suffix_of(output, also=MDF_ENDINGS))]
-    beside = Beside(output, output.with_name(f"{stem}.png"))
+    beside = Beside(output)
     for path in beside.wanted(**extras):
         check_output(path, inputs=inputs, overwrite=overwrite)
     return beside
@@ -90,7 +84,7 @@ def write_made(
     before = measurement.user_value(HISTORY)
     history = append_history(before if isinstance(before, str) else None, record)
     if suffix_of(output, also=MDF_ENDINGS) not in MDF_ENDINGS:
-        interval = _frame_interval(measurement, record, len(images.frames))
+        interval = frame_interval(measurement, record["options"], len(images.frames))
         write_images(
             output,
             images,
@@ -100,35 +94,12 @@ def write_made(
             overwrite=overwrite,
         )
         return
-    user: dict[str, Any] = {HISTORY: history}
-    if images.tracers:
-        user[TRACERS] = np.array(images.tracers)
-    if deviation is not None:
-        user[DEVIATION] = deviation.contents()["/reconstruction/data"]
-    kept = {
-        name: value
-        for name, value in measurement.contents().items()
-        if name not in _ITSELF and not name.startswith(_NOT_KEPT)
-    }
-    mdf.write(
+    write_mdf(
         output,
-        {**kept, **images.contents()},
-        user=user,
+        images,
+        about=about_images(measurement),
+        history=history,
+        deviation=deviation,
         copy_user_from=measurement,
         overwrite=overwrite,
     )
-
-
-def _frame_interval(measurement: mdf.File, record: dict[str, Any], images: int) -> float | None:
-    """Time between two images, s; None for a single one, or where the file does not say."""
-    cycle = measurement.acquisition.drivefield.cycle
-    if images < 2 or not cycle:
-        return None
-    frames = record["options"].get("frame_averages", 1)
-    periods = record["options"].get("period_averages")
-    if periods is None:
-        return float(cycle * measurement.acquisition.num_averages * measurement.num_periods * frames)
-    periods *= record["options"]["period_grouping"]
-    if frames > 1 and periods < measurement.num_periods:
-        return None  # images of the same frames follow each other sooner than those of the next ones
-    return float(cycle * measurement.acquisition.num_averages * periods * frames)

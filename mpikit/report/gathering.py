@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import mdf
-from mpikit.errors import InputError, UsageError
+from mpikit.errors import InputError, MpikitError, UsageError
 from mpikit.provenance import HISTORY, read_history
+from mpikit.reconstruct.other_formats import refuse_other
 from mpikit.report.sources import Hashes, imaged_before, measured_before
 
 LOG, MODEL = ".jsonl", ".safetensors"
@@ -28,12 +29,15 @@ class Item:
     history : sequence of mapping
     before : mapping of str to Path
         For the kinds measurement and reconstruction, the file that shows the state before.
+    error : MpikitError, MdfError or None
+        Why the file cannot be shown.
     """
 
     path: Path
     kinds: tuple[str, ...]
     history: Sequence[Mapping[str, Any]] = ()
     before: Mapping[str, Path] = field(default_factory=dict)
+    error: MpikitError | mdf.MdfError | None = None
 
 
 def gather(files: Sequence[Path], before: Sequence[Path] = ()) -> list[Item]:
@@ -54,17 +58,33 @@ def gather(files: Sequence[Path], before: Sequence[Path] = ()) -> list[Item]:
     UsageError
         When a file is named twice, or there is nothing to show a ``before`` beside.
     InputError, mdf.MdfError
-        When a file is missing or damaged.
+        When all files, or one that is shown as before, are missing or damaged; of several files such a one
+        has an ``error``.
     """
     if not files:
         raise UsageError("no file is named", hint="mpikit report scan.mdf -o report.html")
-    items = [look_at(path) for path in files]
+    items = [_looked_at(path) for path in files]
     twice = [path for path in files if sum(path.resolve() == other.resolve() for other in files) > 1]
     if twice:
         raise UsageError(f"the file {twice[0]} is named twice", hint="leave one out")
+    refuse_if_all_failed(items)
     named = _named(before, items)
     hashes = Hashes()
-    return [_with_before(item, items, named, hashes) for item in items]
+    return [item if item.error else _with_before(item, items, named, hashes) for item in items]
+
+
+def refuse_if_all_failed(items: Sequence[Item]) -> None:
+    """Raise the error of the first file when no file can be shown."""
+    errors = [item.error for item in items if item.error is not None]
+    if len(errors) == len(items):
+        raise errors[0]
+
+
+def _looked_at(path: Path) -> Item:
+    try:
+        return look_at(path)
+    except (InputError, mdf.MdfError) as error:
+        return Item(path, (), error=error)
 
 
 def look_at(path: Path) -> Item:
@@ -80,6 +100,7 @@ def look_at(path: Path) -> Item:
         if not path.is_file():
             raise InputError(f"{path}: there is no such file")
         return Item(path, ("training",) if suffix == LOG else ("model",))
+    refuse_other(path)
     with mdf.open(path) as file:
         kinds = {
             "calibration": file.is_calibration,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ from mpikit.errors import InputError
 from mpikit.figures import draw_choice
 from mpikit.figures_report import draw_difference, draw_images
 from mpikit.reconstruct.choosing import Choice
+from mpikit.reconstruct.stored import AS_STORED, read_images
 from mpikit.report.blocks import Block, Facts, Picture, Section, Words
 
-TRACERS = "/_mpikit/tracers"
-UNIT = "value as stored"
 MOST_IMAGES = 4
 
 
@@ -34,12 +33,23 @@ class Pictured:
     values : shape (Q, S, z, y, x)
     grid : mdf.Grid
     tracers : tuple of S str
+    unit : str
+        Of the values.
+    scale : tuple of S float
+        What the values of the file were multiplied with; empty for 1.
     """
 
     name: str
     values: NDArray[Any]
     grid: Grid
     tracers: tuple[str, ...]
+    unit: str = AS_STORED
+    scale: tuple[float, ...] = ()
+
+    def as_stored(self) -> Pictured:
+        """Return the values as they are in the file, beside those of a file that says no unit."""
+        factors = np.array(self.scale or (1.0,) * len(self.tracers))
+        return replace(self, values=self.values / factors[:, None, None, None], unit=AS_STORED, scale=())
 
 
 def read_pictured(path: Path) -> Pictured:
@@ -53,17 +63,12 @@ def read_pictured(path: Path) -> Pictured:
         When it is damaged, or its voxels fill no grid.
     """
     with mdf.open(path) as file:
-        images, grid = file.images, file.grid
-        names = file.user_value(TRACERS)
-    if images is None:
-        raise InputError(f"{path.name} has no images", hint="mpikit reconstruct makes some")
-    if grid is None:
-        raise InputError(f"the images of {path.name} have no grid: /reconstruction/fieldOfView is missing")
-    values = np.moveaxis(np.asarray(images, np.float64), -1, 1)
-    known = [str(name) for name in np.atleast_1d(names)] if names is not None else []
-    count = values.shape[1]
-    tracers = known if len(known) == count else [f"channel {index}" for index in range(count)]
-    return Pictured(path.name, values, grid, tuple(tracers if count > 1 else [""]))
+        images = read_images(file)
+    shown, unit = images.shown
+    values = np.asarray(shown if images.tracers else shown[:, None], np.float64)
+    known = images.concentration
+    scale = () if known is None else tuple((1e3 * np.atleast_1d(known)).tolist())
+    return Pictured(path.name, values, images.grid, images.tracers or ("",), unit, scale)
 
 
 def image_sections(after: Pictured, before: Pictured | None = None) -> list[Section]:
@@ -76,6 +81,8 @@ def image_sections(after: Pictured, before: Pictured | None = None) -> list[Sect
     """
     if before is not None:
         _check_alike(after, before)
+        if before.unit != after.unit:
+            before, after = before.as_stored(), after.as_stored()
     given = [each for each in (before, after) if each is not None]
     if not all(each.values.size and np.isfinite(each.values).all() for each in given):
         words = "There are no images, or they have values that are no numbers: there is nothing to draw."
@@ -84,9 +91,9 @@ def image_sections(after: Pictured, before: Pictured | None = None) -> list[Sect
     for index, tracer in enumerate(after.tracers):
         images = after.values[:, index]
         if before is None:
-            blocks += _alone(images, after.grid, tracer)
+            blocks += _alone(images, after.grid, tracer, after.unit)
         else:
-            blocks += _pair(before.values[:, index], images, after.grid, tracer)
+            blocks += _pair(before.values[:, index], images, after.grid, tracer, after.unit)
     return [Section("Images" if before is None else "Images before and after", [*blocks, _peaks(given)])]
 
 
@@ -101,7 +108,7 @@ def _check_alike(after: Pictured, before: Pictured) -> None:
         )
 
 
-def _pair(before: NDArray[Any], after: NDArray[Any], grid: Grid, tracer: str) -> list[Block]:
+def _pair(before: NDArray[Any], after: NDArray[Any], grid: Grid, tracer: str, unit: str) -> list[Block]:
     """Draw the first image of each, on one scale, and their difference."""
     rows = [("before", before[0]), ("after", after[0])]
     shown = "" if len(before) == len(after) == 1 else f", image 1 of {len(after)}"
@@ -110,10 +117,10 @@ def _pair(before: NDArray[Any], after: NDArray[Any], grid: Grid, tracer: str) ->
     change = after[0] - before[0]
     largest = ", where it is largest along each axis" if min(grid.size) > 1 else ""
     return [
-        Picture(f"Before and after{of} on one scale{shown}{volume}.", draw_images(rows, grid, unit=UNIT)),
+        Picture(f"Before and after{of} on one scale{shown}{volume}.", draw_images(rows, grid, unit=unit)),
         Picture(
             f"Difference{of}, after minus before{shown}{largest}.",
-            draw_difference("after - before", change, grid, unit=UNIT),
+            draw_difference("after - before", change, grid, unit=unit),
         ),
         Facts(_change(before[0], change, of)),
     ]
@@ -129,7 +136,7 @@ def _change(before: NDArray[Any], change: NDArray[Any], of: str) -> list[tuple[s
     return [(f"difference{of}", f"{relative}; largest {float(np.abs(change).max()):.3g}")]
 
 
-def _alone(images: NDArray[Any], grid: Grid, tracer: str) -> list[Block]:
+def _alone(images: NDArray[Any], grid: Grid, tracer: str, unit: str) -> list[Block]:
     """Draw some images evenly, and of several the change from the first to the last."""
     count = len(images)
     chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(int))
@@ -137,14 +144,14 @@ def _alone(images: NDArray[Any], grid: Grid, tracer: str) -> list[Block]:
     of = f" of {tracer}" if tracer else ""
     volume = "; maximum projections" if min(grid.size) > 1 else ""
     several = f"{len(rows)} of {count} images{of} on one scale" if count > 1 else f"The image{of}"
-    drawn: list[Block] = [Picture(f"{several}{volume}.", draw_images(rows, grid, unit=UNIT))]
+    drawn: list[Block] = [Picture(f"{several}{volume}.", draw_images(rows, grid, unit=unit))]
     if count > 1:
         change = images[-1] - images[0]
         title = f"image {count} - image 1"
         drawn.append(
             Picture(
                 f"Difference{of}, the last minus the first image.",
-                draw_difference(title, change, grid, unit=UNIT),
+                draw_difference(title, change, grid, unit=unit),
             )
         )
     return drawn
@@ -155,12 +162,13 @@ def _peaks(given: Sequence[Pictured]) -> Facts:
     rows = []
     labels = ("",) if len(given) == 1 else (" before", " after")
     for label, each in zip(labels, given, strict=True):
+        unit = "" if each.unit == AS_STORED else f" {each.unit}"
         for index, tracer in enumerate(each.tracers):
             mean = each.values[:, index].mean(axis=0).ravel()
             highest = int(np.argmax(mean))
             x, y, z = (f"{round(1e3 * place, 6) + 0:.3g}" for place in each.grid.positions()[highest])
             of = f" of {tracer}" if tracer else ""
-            rows.append((f"peak{of}{label}", f"{mean[highest]:.4g} at x {x}, y {y}, z {z} mm"))
+            rows.append((f"peak{of}{label}", f"{mean[highest]:.4g}{unit} at x {x}, y {y}, z {z} mm"))
     return Facts(rows)
 
 

@@ -87,6 +87,20 @@ def _scores(record: Record) -> Section | None:
     return Section("Scores", [Table(("method", "SNR / dB", "periods used"), rows, right=(1, 2)), about])
 
 
+def pools(history: History) -> bool:
+    """Say whether the last denoising of a history made each period of several, as far as its scores tell."""
+    records = [record for record in history if record.get("command") == "denoise"]
+    options, scores = (records[-1].get(name) if records else None for name in ("options", "scores"))
+    if not isinstance(options, Mapping) or not isinstance(scores, list):
+        return False
+    used = [
+        each.get("periods_used")
+        for each in scores
+        if isinstance(each, dict) and each.get("method") == options.get("method")
+    ]
+    return any(isinstance(each, int) and each > 1 for each in used)
+
+
 def _decibels(value: Any, *, bound: bool) -> str:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return "not known"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count, groupby
+from itertools import count
 from typing import TYPE_CHECKING
 
 from mpikit.figures_report import embedded_svg
-from mpikit.report.blocks import Block, Part, Picture, Section
+from mpikit.made_here import software
+from mpikit.report.blocks import Block, Facts, Part, Picture, Section, Table
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -30,6 +31,7 @@ def page(parts: Sequence[Part], last: Section) -> str:
     environment = Environment(
         loader=PackageLoader("mpikit", "report"),
         autoescape=True,
+        finalize=visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -40,8 +42,15 @@ def page(parts: Sequence[Part], last: Section) -> str:
         return _drawn(block, f"f{next(numbers)}")
 
     return environment.get_template(TEMPLATE).render(
-        parts=parts, last=last, runs=_runs, drawn=drawn, width=_width
+        parts=parts, last=last, runs=_runs, drawn=drawn, width=_width, software=software()
     )
+
+
+def visible(value: object) -> object:
+    """Return what stands on a page without characters that nobody sees, and terminals and editors obey."""
+    if type(value) is not str:  # what is markup already is ours
+        return value
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in value)
 
 
 def _width(block: Picture) -> str:
@@ -60,6 +69,14 @@ def _drawn(block: Picture, name: str) -> Markup:
 
 
 def _runs(blocks: Sequence[Block]) -> Iterator[tuple[bool, list[Block]]]:
-    """Group blocks that follow each other into pictures, which stand side by side, and others."""
-    for is_picture, run in groupby(blocks, lambda block: isinstance(block, Picture)):
-        yield is_picture, list(run)
+    """Group blocks that follow each other into those that stand side by side, and others.
+
+    Pictures stand side by side; beside a single one stands the table or the facts that follow it.
+    """
+    rest = list(blocks)
+    while rest:
+        pictures = next((at for at, each in enumerate(rest) if not isinstance(each, Picture)), len(rest))
+        beside = pictures == 1 and len(rest) > 1 and isinstance(rest[1], Table | Facts)
+        size = max(pictures, 1) + beside
+        yield pictures > 0, rest[:size]
+        rest = rest[size:]

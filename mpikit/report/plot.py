@@ -56,22 +56,13 @@ def default_output(source: Path) -> Path:
     return source.with_name(f"{source.stem}.plot.png")
 
 
-def check_figure_output(source: Path, output: Path, *, overwrite: bool) -> None:
-    """Refuse an output before any work is done.
-
-    Raises
-    ------
-    UsageError
-        When its name is not that of a PNG, SVG or PDF file.
-    InputError
-        As `mpikit.files.check_output`.
-    """
+def check_figure_name(output: Path) -> None:
+    """Refuse an output whose name is not that of a PNG, SVG or PDF file (`UsageError`)."""
     if output.suffix.lower().removeprefix(".") not in FORMATS:
         raise UsageError(
             f"the output {output.name} is no name of a figure, expected one that ends in .png, .svg or .pdf",
             hint=f"say {output.with_suffix('.png').name}",
         )
-    check_output(output, inputs=(source,), overwrite=overwrite)
 
 
 def plot_file(
@@ -102,8 +93,10 @@ def plot_file(
         Nothing is written then.
     """
     if output is not None:
-        check_figure_output(source, output, overwrite=overwrite)
+        check_figure_name(output)
     chosen = _chosen(source, kind)
+    if output is not None:
+        check_output(output, inputs=(source,), overwrite=overwrite)
     draw: dict[tuple[str, str], Callable[[Path], Figure]] = {
         ("measurement", "spectrum"): _spectrum,
         ("measurement", "frames"): _frames,
@@ -125,8 +118,10 @@ def plan_plot(
 ) -> dict[str, Any]:
     """Say what `plot_file` would do, ready for JSON; nothing is drawn or written."""
     if output is not None:
-        check_figure_output(source, output, overwrite=overwrite)
+        check_figure_name(output)
     of, drawn = _chosen(source, kind)
+    if output is not None:
+        check_output(output, inputs=(source,), overwrite=overwrite)
     outputs = planned_outputs([] if output is None else [output])
     return {"file": str(source), "of": of, "kind": drawn, "outputs": outputs}
 
@@ -213,7 +208,8 @@ def _level(frames: Any) -> Any:
 
 
 def _snr(source: Path) -> Figure:
-    from mpikit.figures_report import draw_harmonics, plain
+    from mpikit.figures import plain
+    from mpikit.figures_report import draw_harmonics
     from mpikit.report.signals import line_snr, standing_out
     from mpikit.signal import noise_statistics, subtract_background
 
@@ -261,7 +257,7 @@ def _matrix_snr(source: Path) -> Figure:
 
 def _slices(source: Path) -> Figure:
     from mpikit.figures_plot import draw_slices
-    from mpikit.report.images import UNIT, read_pictured
+    from mpikit.report.images import read_pictured
 
     found = read_pictured(source)
     if not found.values.size or not np.isfinite(found.values).all():
@@ -269,7 +265,7 @@ def _slices(source: Path) -> Figure:
     count = len(found.values)
     what = f"image 1 of {count}" if count > 1 else "image"
     of = f" of {found.tracers[0]}" if found.tracers[0] else ""
-    return draw_slices(found.values[0, 0], found.grid, unit=UNIT, title=f"{source.name}: {what}{of}")
+    return draw_slices(found.values[0, 0], found.grid, unit=found.unit, title=f"{source.name}: {what}{of}")
 
 
 def _training(source: Path) -> Figure:

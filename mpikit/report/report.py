@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mpikit.errors import InputError
+import mdf
+from mpikit.errors import InputError, MpikitError, NumericalError, UsageError
 from mpikit.events import Event, Finding, Step, Warned, silent
-from mpikit.files import check_output, write_atomically
+from mpikit.files import check_output, named_once, write_atomically
 from mpikit.report.blocks import Block, Facts, Part, Picture, Section, Words
-from mpikit.report.gathering import MODEL, Item, gather
-from mpikit.report.origin import citation_section, history_sections
+from mpikit.report.gathering import MODEL, Item, gather, refuse_if_all_failed
+from mpikit.report.origin import citation_section, history_sections, pools
 from mpikit.report.sources import Hashes, denoised_from
 from mpikit.scan import Scan
 
@@ -27,7 +28,8 @@ class Report:
     ----------
     output : Path
     items : tuple of Item
-        The files, with what they are shown beside.
+        The files, with what they are shown beside, or with their ``error``: of several files those that
+        cannot be read have a section that says why.
     parts : tuple of Part
         What is on the page; empty when nothing was written.
     """
@@ -76,7 +78,7 @@ def write_report(
     Raises
     ------
     UsageError, InputError, mdf.MdfError
-        Nothing is written then.
+        When the arguments are wrong, or no file can be shown. Nothing is written then.
     """
     items = gather(files, before)
     inputs = {path.resolve(): path for item in items for path in (item.path, *item.before.values())}
@@ -84,9 +86,12 @@ def write_report(
     if dry_run:
         return Report(output, tuple(items))
     parts = []
-    for index, item in enumerate(items, 1):
-        parts.append(_part(item, with_subject=with_subject, tell=tell))
-        tell(Step(index, len(items), {}))
+    for index, item in enumerate(items):
+        part, error = _part_or_error(item, with_subject=with_subject, tell=tell)
+        items[index] = replace(item, error=error)
+        parts.append(part)
+        tell(Step(index + 1, len(items), {}))
+    refuse_if_all_failed(items)
     content = _content(items, parts)
     write_atomically(output, content.encode("utf-8", "replace"), overwrite=overwrite)
     return Report(output, tuple(items), tuple(parts))
@@ -95,9 +100,24 @@ def write_report(
 def _content(items: Sequence[Item], parts: Sequence[Part]) -> str:
     from mpikit.report.page import page
 
-    cards = [_card(item) for item in items if "model" in item.kinds]
+    cards = [_card(item) for item in items if "model" in item.kinds and item.error is None]
     histories = [*(item.history for item in items), *([card.history] for card in cards)]
     return page(parts, citation_section(histories, [doi for card in cards for doi in card.cite]))
+
+
+def _part_or_error(
+    item: Item, *, with_subject: bool, tell: Callable[[Event], None]
+) -> tuple[Part, MpikitError | mdf.MdfError | None]:
+    """Return the part of a file, one that says what is wrong with it if it cannot be shown."""
+    error = item.error
+    if error is None:
+        try:
+            return _part(item, with_subject=with_subject, tell=tell), None
+        except (InputError, NumericalError, UsageError, mdf.MdfError) as found:
+            error = found
+    said = named_once(item.path, str(error)).replace(str(item.path), item.path.name)  # without its folder
+    words = [Words(f"The file is not shown. {said}"), *([Words(f"Hint: {error.hint}")] if error.hint else [])]
+    return Part(item.path.name, "could not be shown", [Section("What went wrong", words)]), error
 
 
 def _part(item: Item, *, with_subject: bool, tell: Callable[[Event], None]) -> Part:
@@ -162,7 +182,7 @@ def _measurement(item: Item, tell: Callable[[Event], None]) -> list[Section]:
     _check_pair(before, scan)
     tell(Finding("before", str(known), f"{item.path.name} is shown beside {known.name}"))
     shown = Facts([("before", known.name), ("after", item.path.name)])
-    first, *rest = signal_sections(scan, before)
+    first, *rest = signal_sections(scan, before, pooled=pools(item.history))
     return [Section(first.title, [shown, *first.blocks]), *rest]
 
 

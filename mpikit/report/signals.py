@@ -14,12 +14,12 @@ from mpikit.report.residual import (
     find_residual,
     line_amplitude,
 )
-from mpikit.scan import Repeats, Scan
+from mpikit.report.spread import follows_itself, noise_left
+from mpikit.scan import Scan
 from mpikit.signal import (
     drive_field_lines,
     fit_harmonic_filter,
     noise_statistics,
-    stack_repeats,
     subtract_background,
 )
 
@@ -28,7 +28,7 @@ SOURCES = {"spectrum": "the median of all lines", "repeats": "the repeats"}
 Floats = NDArray[np.float64]
 
 
-def signal_sections(scan: Scan, before: Scan | None = None) -> list[Section]:
+def signal_sections(scan: Scan, before: Scan | None = None, *, pooled: bool = False) -> list[Section]:
     """Return the sections on the signals of a scan, beside those of the scan that it was made of.
 
     Parameters
@@ -36,6 +36,8 @@ def signal_sections(scan: Scan, before: Scan | None = None) -> list[Section]:
     scan : Scan
     before : Scan, optional
         Of the same frames, periods, channels and samples.
+    pooled : bool
+        Each period of the scan was made of several periods before.
     """
     given = [each for each in (before, scan) if each is not None]
     if not all(np.isfinite(each.signal).all() and np.isfinite(each.background).all() for each in given):
@@ -45,7 +47,7 @@ def signal_sections(scan: Scan, before: Scan | None = None) -> list[Section]:
         return [Section("Signals", [Words("The signal is zero everywhere: there is nothing to draw.")])]
     first = scan if before is None else before
     standing = standing_out(first)
-    sections = [_shapes(scan, before, standing), _harmonics(scan, before, standing)]
+    sections = [_shapes(scan, before, standing), _harmonics(scan, before, standing, pooled=pooled)]
     return sections if before is None else [*sections, _residual(before, scan)]
 
 
@@ -120,26 +122,7 @@ def line_snr(scan: Scan, lines: NDArray[np.bool_], noise: Floats) -> Floats:
     return decibels
 
 
-def noise_left(scan: Scan, repeats: Repeats) -> Floats | None:
-    """Return the spread of the repeats on each line (C, K), unit squared; None when nothing repeats.
-
-    Unlike `mpikit.signal.noise_statistics` it smooths over no lines, for a denoised signal has noise on some
-    of them alone.
-    """
-    stacked = stack_repeats(scan.signal, repeats)
-    signals, count, channels, samples = stacked.shape
-    if count < 2:
-        return None
-    total = np.zeros((channels, samples // 2 + 1))
-    for each in stacked:  # one clean signal at a time bounds the memory
-        spectra = np.fft.rfft(each.astype(np.float64), axis=-1)
-        spectra -= spectra.mean(axis=0)
-        total += np.sum(spectra.real**2 + spectra.imag**2, axis=0)
-    spread: Floats = total / (signals * (count - 1))
-    return spread
-
-
-def _harmonics(scan: Scan, before: Scan | None, standing: NDArray[np.bool_]) -> Section:
+def _harmonics(scan: Scan, before: Scan | None, standing: NDArray[np.bool_], *, pooled: bool) -> Section:
     """Draw the SNR of each line that stands out."""
     first = subtract_background(scan if before is None else before)
     if not standing.any():
@@ -152,11 +135,9 @@ def _harmonics(scan: Scan, before: Scan | None, standing: NDArray[np.bool_]) -> 
         f"{SOURCES.get(noise.source, noise.source)}; a line of noise does with probability 0.0001."
     )
     if before is not None:
-        after = subtract_background(scan)
-        left = noise_left(after, first.repeats)
-        if left is not None:
-            named.append(("after", line_snr(after, standing, left)))
-        words += _about_after(named)
+        known, told = _after(subtract_background(scan), first, standing, pooled=pooled)
+        named += [] if known is None else [("after", known)]
+        words += f" {told}"
     blocks: list[Block] = [Words(words)]
     if any(np.isfinite(each).any() for _, each in named):
         caption = "SNR of one period on each line that stands out."
@@ -164,13 +145,27 @@ def _harmonics(scan: Scan, before: Scan | None, standing: NDArray[np.bool_]) -> 
     return Section("SNR per harmonic", blocks)
 
 
-def _about_after(named: list[tuple[str, Floats]]) -> str:
-    if len(named) < 2:
-        return " Nothing repeats, so that the noise that is left is not known."
-    if not np.isfinite(named[1][1]).any():
-        return " The repeats after denoising are all alike: how much noise is left cannot be seen from them."
-    return (
-        " The noise after denoising is the spread of the repeats. It does not see an error that all of them "
+def _after(
+    after: Scan, before: Scan, standing: NDArray[np.bool_], *, pooled: bool
+) -> tuple[Floats | None, str]:
+    """Return the SNR of each line after denoising (C, K), None where it cannot be known, and words on it."""
+    left = noise_left(after, before.repeats)
+    if left is None:
+        return None, "Nothing repeats, so that the noise that is left is not known."
+    found = line_snr(after, standing, left)
+    unknown = "How much noise is left on each line after denoising cannot be known here, and is not drawn:"
+    scored = "What denoise says in its scores holds, for it uses repeats that the method did not see."
+    if not np.isfinite(found).any():
+        return None, f"{unknown} the repeats are all alike. {scored}"
+    if pooled:
+        return None, f"{unknown} each repeat was made of several, which share their errors. {scored}"
+    if not follows_itself(before, after, standing):
+        return None, (
+            f"{unknown} the repeats differ from each other along fewer directions than before (all lines "
+            f"rise and fall together, for instance), so that errors which they share do not show. {scored}"
+        )
+    return found, (
+        "The noise after denoising is the spread of the repeats. It does not see an error that all of them "
         "have in common, such as signal that was taken away: see the residual."
     )
 

@@ -118,7 +118,7 @@ class CalibrationFile:
     def write(self) -> Simulated:
         """Simulate, and write the file."""
         run, header, preset = self.run, self.run.header(), self.run.preset
-        contents = scan_contents(header) | words(preset, "delta sample", ["direct"])
+        contents = scan_contents(header) | words(preset, "delta sample", ["direct"], seed=self.how.seed)
         contents |= tracer(preset, run.concentration, float(np.prod(run.grid.spacing)) * LITRES)
         contents |= electronics(preset, digitised=False) | calibration_contents(header, run.grid)
         said = history(run, self.noise, self.how.seed, inputs=self.inputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import mdf
+from mdf.moment import new_uuid
 from mpikit.provenance import append_history, run_record
 from mpikit.scan import Scan
 from mpikit.simulate.acquisition import conversion
@@ -82,18 +82,18 @@ def electronic_steps(preset: Preset, *, clean: bool = False) -> dict[str, Any]:
     return described | steps(preset.receiver)
 
 
-def words(preset: Preset, subject: str, forms: Sequence[str]) -> dict[str, Any]:
-    """Return what the file says about study, experiment, scanner and time."""
+def words(preset: Preset, subject: str, forms: Sequence[str], *, seed: int) -> dict[str, Any]:
+    """Return what the file says about study, experiment, scanner and time; a seed is an experiment."""
     scanner = preset.scanner
     chain = ", ".join(electronic_steps(preset)).replace("_", "-") or "ideal receive chain of full bandwidth"
     contents: dict[str, Any] = {
         "/study/name": f"Simulation {preset.name}",
         "/study/number": 1,
-        "/study/uuid": str(uuid.uuid4()),
+        "/study/uuid": new_uuid("study", preset.name),
         "/study/description": f"{preset.summary}. Source: {preset.source}",
         "/experiment/name": f"{preset.name}, {subject}",
         "/experiment/number": 1,
-        "/experiment/uuid": str(uuid.uuid4()),
+        "/experiment/uuid": new_uuid("experiment", preset.name, subject, str(seed)),
         "/experiment/description": f"Langevin particles, signal by {'/'.join(sorted(set(forms)))}; {chain}",
         "/experiment/subject": subject,
         "/experiment/isSimulation": 1,

@@ -229,7 +229,7 @@ class ScanFile:
         """Begin the noisy and, if there shall be one, the clean file."""
         simulation, preset, phantom = self.simulation, self.simulation.preset, self.simulation.phantom
         header = simulation.header()
-        about = words(preset, f"{phantom.name} phantom", simulation.signals.forms)
+        about = words(preset, f"{phantom.name} phantom", simulation.signals.forms, seed=self.how.seed)
         about |= tracer(preset, *dose(phantom))
         own = {REPEATS: header.repeats, SOURCES: phantom.sources, **self.recipe.values}
         noisy = self._create(files, self.path, header, about | electronics(preset), own | self._history())

@@ -109,10 +109,12 @@ def _denoise_extreme(denoiser: Denoiser, options: BaseModel, scan: Scan) -> None
 
 def _draw_extreme(model: NoiseModel, options: BaseModel, scan: Scan) -> None:
     clean = read_only(scan).signal
+    if not clean.size:  # no simulation asks for that
+        return
     with _only_our_errors(), _no_warnings():
         noise = build_noise(Offer(model, "checked", OWN), options)
         begun = [noise]
-        if isinstance(noise, WholeNoise) and np.isfinite(clean).all() and clean.size:
+        if isinstance(noise, WholeNoise) and np.isfinite(clean).all():
             begun.append(begin(noise, clean, scan))
         for each in begun:
             check_output(clean, draw(each, clean, scan), "the noise")

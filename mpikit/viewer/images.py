@@ -6,11 +6,10 @@ import numpy as np
 
 import mdf
 from mdf import Grid
-from mpikit.errors import InputError
 from mpikit.figures import COLOURS
+from mpikit.reconstruct.stored import read_images
 from mpikit.viewer.layer import Layer, limits_of
 
-TRACERS = "/_mpikit/tracers"
 MIXED = ("green", "magenta", "cyan", "yellow", "blue", "red")  # of several tracers, their colours added
 
 
@@ -24,19 +23,17 @@ def image_layers(file: mdf.File) -> list[Layer]:
     mdf.MdfError
         When they are damaged.
     """
-    images, grid = file.images, None if file.reconstruction is None else file.reconstruction.grid
-    if images is None or not images.size:
+    if file.images is None or not file.images.size:
         return []
-    if grid is None:
-        raise InputError(
-            f"the images of {file.path.name} have no grid: /reconstruction/fieldOfView is missing"
-        )
-    count, contrasts = len(images), images.shape[-1]
-    scale, translate = placed(grid)
+    found = read_images(file)
+    shown, unit = found.shown
+    images = shown if found.tracers else shown[:, None]
+    count, contrasts = images.shape[:2]
+    scale, translate = placed(found.grid)
     many = (1.0,) if count > 1 else ()
     layers = []
-    for index, tracer in enumerate(_tracers(file, contrasts)):
-        values = images[..., index] if count > 1 else images[0, ..., index]
+    for index, tracer in enumerate(found.tracers or ("",)):
+        values = images[:, index] if count > 1 else images[0, index]
         layers.append(
             Layer(
                 name=f"{file.path.stem} {tracer}".rstrip(),
@@ -49,7 +46,7 @@ def image_layers(file: mdf.File) -> list[Layer]:
                 colours=COLOURS if contrasts == 1 else MIXED[index % len(MIXED)],
                 in_mm=True,
                 adds=contrasts > 1 and index > 0,
-                about={"file": file.path.name, "tracer": tracer, "unit": "value as stored"},
+                about={"file": file.path.name, "tracer": tracer, "unit": unit},
             )
         )
     return layers
@@ -67,12 +64,3 @@ def placed(grid: Grid) -> tuple[tuple[float, float, float], tuple[float, float, 
     x, y, z = (float(value) for value in step)
     first_x, first_y, first_z = (float(value) for value in 1e3 * grid.positions()[0])
     return (z, y, x), (first_z, first_y, first_x)
-
-
-def _tracers(file: mdf.File, count: int) -> list[str]:
-    """Return the names of the channels; none is needed for one."""
-    if count == 1:
-        return [""]
-    stored = file.user_value(TRACERS)
-    names = [] if stored is None else [str(name) for name in np.atleast_1d(stored)]
-    return names if len(names) == count else [f"channel {index}" for index in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,10 +23,35 @@ def threads_for(samples: int) -> Iterator[None]:
     samples : int
         Of a batch, over all periods and channels.
     """
-    before = torch.get_num_threads()
-    if samples < SHORT:
-        torch.set_num_threads(1)
+    if samples >= SHORT:
+        yield
+        return
+    _ONE.enter()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _ONE.leave()
+
+
+class _OneThread:
+    """One thread of torch, for as long as any thread of the process is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside, self._before = 0, 1
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = torch.get_num_threads()
+            self._inside += 1
+            torch.set_num_threads(1)  # each thread has a number of its own in some builds
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.set_num_threads(self._before)
+
+
+_ONE = _OneThread()

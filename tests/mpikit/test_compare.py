@@ -320,8 +320,8 @@ def test_a_method_that_fails_is_a_row_and_the_rest_goes_on():
         "raises": "'raises' of stranger failed: ZeroDivisionError: it broke",
         "ours": "RuntimeError: it broke",
         "goes-bad": "it broke",
-        "crops": "the method gave the shape (5, 1, 2, 161), expected (5, 1, 2, 162)",
-        "no-number": "example: the denoised signal has values that are no numbers",
+        "crops": "'crops' of stranger gave the shape (5, 1, 2, 161), expected (5, 1, 2, 162)",
+        "no-number": "'no-number' of stranger gave a signal for example with values that are no numbers",
         "asks": "'asks' of stranger failed: ZeroDivisionError: division by zero",
     }
     assert sum(isinstance(event, Warned) for event in told) == 6

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mpikit.errors import InputError
-from mpikit.files import check_output, write_atomically
+from mpikit.files import check_output, named_once, planning, write_atomically
+from mpikit.made_here import PNG, is_made_here, software
 
 
 @pytest.fixture
@@ -187,3 +188,38 @@ def test_places_where_nothing_can_be_written(target, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (folder, os.W_OK))
     with pytest.raises(InputError, match="read-only"):
         check_output(folder / "x.bin")
+
+
+def test_a_plan_notes_what_exists_and_refuses_the_rest(tmp_path):
+    there = tmp_path / "there.txt"
+    there.touch()
+    with planning() as taken:
+        check_output(there, option="--clean")
+        check_output(there, overwrite=True)
+        check_output(tmp_path / "new.txt")
+        with pytest.raises(InputError, match="is an input"):
+            check_output(there, inputs=(there,))
+    assert taken == [(there, "--clean")]
+    with pytest.raises(InputError, match="exists already"):
+        check_output(there)
+
+
+@pytest.mark.parametrize("begin", ["", "{path}: ", "{absolute}: ", "{name}: ", "{absolute}: {path}: "])
+def test_a_file_is_named_once(begin, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("scans/a.mdf")
+    message = begin.format(path=path, absolute=path.absolute(), name=path.name) + "it is damaged"
+    assert named_once(path, message) == "scans/a.mdf: it is damaged"
+    assert named_once(path, "a.mdf has no data") == "a.mdf has no data"
+
+
+def test_what_was_made_here_says_so(tmp_path):
+    path = tmp_path / "file"
+    assert not is_made_here(path)
+    for content in (b"", b"mpikit 1.0", PNG + b"tEXtSoftware\0Matplotlib", b"<!doctype html><p>mpikit 1.0"):
+        path.write_bytes(content)
+        assert not is_made_here(path)
+    page = f'<!DOCTYPE html>\n<meta name="generator" content="{software()}">'.encode()
+    for content in (PNG + f"tEXtSoftware\0{software()}".encode(), page):
+        path.write_bytes(content)
+        assert is_made_here(path)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 NOISE = ("--noise", "gaussian:snr_db=5")
-SIMULATE = ("simulate", "peng2023", "--phantom", "digits", "--count", "24", *NOISE)
+SIMULATE = ("simulate", "openmpi-2d", "--phantom", "smile", "--frames", "5", *NOISE)
 TINY = ("-p", "steps=6", "-p", "features=4", "-p", "batch=4", "-p", "evaluate_every=3")
 IMAGE = ("reconstruct", "frame.mdf", "--system-matrix", "sm.mdf", "--iterations", "3")
 

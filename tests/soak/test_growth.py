@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-WARM = 20
+WARM = 12
 MEGABYTE = 1 << 20
 # Bytes that a round may add: a kilobyte of an interpreter's own caches is no leak, an array would be
 A_ROUND = 2048
@@ -18,7 +18,7 @@ A_ROUND = 2048
 SLACK = 8 * MEGABYTE
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [24, pytest.param(500, marks=pytest.mark.soak)])
 def test_nothing_grows(folder, figure, rounds):
     done = subprocess.run(
         [sys.executable, Path(__file__).parent / "rounds.py", folder, str(rounds), str(WARM)],

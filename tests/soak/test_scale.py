@@ -10,6 +10,7 @@ from methods import DENOISERS, LEARNED, PRIORS, SOLVERS, options, system
 
 import mpikit
 from mpikit import Run
+from mpikit.events import silent
 from mpikit.testing import example_scan
 
 SOME = (1e-12, 1e12)
@@ -107,7 +108,7 @@ def test_solvers_with_a_matrix_in_another_unit(name):
 def test_images_of_files(files, method, more, factor):
     scan = mpikit.load(files / "frame.mdf")
     matrix = None if method == "x-space" else files / "sm.mdf"
-    given = {"tell": lambda event: None, "method": method} | more
+    given = {"tell": silent, "method": method} | more
     before = mpikit.reconstruct(scan, matrix, **given).values
     after = mpikit.reconstruct(scaled(scan, factor), matrix, **given).values
     assert before.any()

@@ -44,7 +44,7 @@ class Hum:
         sample = np.arange(periods * samples).reshape(periods, 1, samples)
         time = (frame_index[:, None, None, None] * periods * samples + sample) / sampling_rate
         phase = rng.uniform(0, 2 * np.pi)
-        level = np.sqrt(2 * np.mean(clean**2)) * 10 ** (-self.options.sir_db / 20)
+        level = np.sqrt(2 * np.mean(np.square(clean, dtype=float))) * 10 ** (-self.options.sir_db / 20)
         hum = level * np.sin(2 * np.pi * self.options.frequency * time + phase)
         return np.broadcast_to(hum, clean.shape).astype(clean.dtype)
 

@@ -89,9 +89,11 @@ class Problem:
         shrunk = kind(1 / unit)
         weights = np.full((1, 1), shrunk) if self.weights is None else shrunk * self.weights
         square = unit**2
+        with np.errstate(over="ignore"):  # the solver looks at its result
+            data = shrunk * self.data
         return replace(
             self,
-            data=shrunk * self.data,
+            data=data,
             weights=weights,
             lambda_=self.lambda_ / square,
             mu=self.mu / square,
@@ -178,7 +180,7 @@ def _fitting(matrix: Array, data: Array) -> tuple[Array, Array]:
             f"matrix {matrix.shape} and data {data.shape} do not fit: expected (M, P) and (M, Q), M, P > 0"
         )
     if not data.shape[1]:
-        raise InputError(f"the data {data.shape} hold no frame", hint="give at least one column")
+        raise InputError(f"the data {data.shape} hold no frames", hint="give at least one column")
     kind = np.result_type(matrix.dtype, np.complex64)
     matrix = np.ascontiguousarray(matrix, dtype=kind)
     data = np.asarray(data, dtype=kind)

@@ -109,7 +109,7 @@ def _parse_idx(path: Path, file: io.BufferedIOBase) -> Pictures:
     expected = count * SIDE**2
     content = file.read(min(expected, _LARGEST) + 1)  # a packed file can unfold to anything
     if len(content) != expected:
-        found = f"{len(content)} bytes" if len(content) < expected else "more bytes"
+        found = f"{'at least ' if len(content) > expected else ''}{len(content)} bytes"
         raise InputError(
             f"{path} has {found} of pixels, expected {expected} for {count} pictures",
             hint="get it again",

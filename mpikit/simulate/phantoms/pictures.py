@@ -106,7 +106,7 @@ def _load(path: Path) -> NDArray[Any]:
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as error:
-        raise InputError(f"{path} is no .npy file of one array of numbers", hint=_ARRAY_HINT) from error
+        raise InputError(f"{path} is no .npy file of plain numbers", hint=_ARRAY_HINT) from error
 
 
 def _four_axes(path: Path, values: NDArray[Any]) -> NDArray[Any]:

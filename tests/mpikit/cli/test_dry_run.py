@@ -106,9 +106,11 @@ def test_what_exists_is_said(run, work):
         "plot scan.mdf",
         "reconstruct scan.mdf --system-matrix sm.mdf",
     ):
-        code, _, err = run(f"{line} --dry-run")
-        assert code == 3
-        assert "exists already" in err
+        code, out, err = run(f"{line} --dry-run")
+        assert code == 0
+        assert "exists already: it takes --force" in err
+        assert json.loads(out)["outputs"][0]["exists"] is True
+        assert run(line)[0] == 3
         assert json.loads(run(f"{line} --dry-run --force")[1])["outputs"][0]["exists"] is True
 
 

@@ -184,3 +184,17 @@ def test_no_mdf_file_at_all(tmp_path):
 )  # fmt: skip
 def test_quantities(value, unit, text):
     assert quantity(value, unit) == text
+
+
+def test_several_files_are_listed(small, tmp_path):
+    (tmp_path / "text.mdf").write_text("text")
+    alone = json.loads(run("--json", str(small)))
+    both = json.loads(run("--json", str(small), str(small)))
+    assert both == {"files": [{"source": str(small), **alone}] * 2}
+    assert run(str(small), str(small)) == 2 * (run(str(small)) + "\n")
+    result = CliRunner().invoke(app, ["info", "--json", str(tmp_path / "text.mdf"), str(small)])
+    assert result.exit_code == 6
+    bad, good = json.loads(result.stdout)["files"]
+    assert (set(bad), bad["error"]["exit_code"]) == ({"source", "error"}, 3)
+    assert good == {"source": str(small), **alone}
+    assert CliRunner().invoke(app, ["info", *[str(tmp_path / "text.mdf")] * 2]).exit_code == 3

@@ -69,6 +69,48 @@ def test_who_asks_for_a_file_gets_no_picture(run, source, tmp_path, monkeypatch,
     assert names(tmp_path) == ["scan.mdf", "scan.plot.png"]
 
 
+def test_a_figure_of_ours_at_the_default_name_is_replaced(run, source, tmp_path):
+    place = tmp_path / "scan.plot.png"
+    assert [run(source, "-q")[0] for _ in range(2)] == [0, 0]
+    assert run(source, "-q", "-o", place)[0] == 3  # a name that was given
+    Image.new("RGB", (2, 3)).save(place)
+    content = place.read_bytes()
+    code, _, err = run(source, "-q")
+    assert (code, place.read_bytes()) == (3, content)
+    assert "exists already" in err
+    code, _, err = run(source, "--kind", "nonsense")
+    assert (code, "nonsense" in err, "exists" in err) == (2, True, False)
+
+
+def test_several_files_go_into_a_folder(run, source, tmp_path):
+    (tmp_path / "b.mdf").write_bytes(source.read_bytes())
+    (tmp_path / "text.mdf").write_text("text")
+    sources = [source, tmp_path / "text.mdf", tmp_path / "b.mdf"]
+    folder = tmp_path / "figures"
+    code, out, _ = run(*sources, "-o", folder, "--dry-run")
+    assert (code, folder.exists()) == (6, False)
+    assert json.loads(out)["files"][2]["kind"] == "spectrum"
+    code, out, err = run(*sources, "-o", folder, "--json")
+    assert code == 6
+    assert "text.mdf" in err
+    first, second, third = json.loads(out)["files"]
+    assert first == {"file": str(source), "kind": "spectrum", "output": str(folder / "scan.plot.png")}
+    assert second["error"]["exit_code"] == 3
+    assert names(folder) == ["b.plot.png", "scan.plot.png"]
+    assert third["output"] == str(folder / "b.plot.png")
+
+
+def test_several_figures_need_a_folder_and_names_of_their_own(run, source, tmp_path):
+    (tmp_path / "in").mkdir()
+    other = tmp_path / "in" / "scan.mdf"
+    other.write_bytes(source.read_bytes())
+    assert "is the name of a file" in run(source, other, "-o", tmp_path / "a.png")[2]
+    code, _, err = run(source, other, "-o", tmp_path / "figures")
+    assert (code, "would both become" in err) == (2, True)
+    assert run(source, other, "-q") == (0, b"", "")
+    assert (tmp_path / "in" / "scan.plot.png").exists()
+
+
 def test_json_has_stable_keys(run, source, tmp_path):
     code, out, err = run(source, "--kind", "snr", "--json", "-o", tmp_path / "a.svg")
     assert (code, err) == (0, "")

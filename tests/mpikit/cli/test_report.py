@@ -80,7 +80,7 @@ def test_json_has_stable_keys(run, files, tmp_path):
     assert set(found) == {"output", "written", "files"}
     assert found["written"] is True
     first, second = found["files"]
-    assert set(first) == {"file", "kinds", "before", "sections"}
+    assert set(first) == {"file", "kinds", "before", "sections", "error"}
     assert (first["kinds"], first["before"]) == (["measurement"], {"measurement": str(files[0])})
     assert second["before"] == {}
     assert first["sections"][:2] == ["What the file is", "Signals before and after"]
@@ -124,7 +124,7 @@ def test_an_input_is_never_replaced(run, files):
     [
         (["none.mdf"], 3, "none.mdf"),
         (["text.mdf"], 3, "text.mdf"),
-        (["scan.mdf", "text.mdf"], 3, "text.mdf"),
+        (["none.mdf", "text.mdf"], 3, "none.mdf"),
         (["text.jsonl"], 3, "text.jsonl is no log of a training"),
         (["text.safetensors"], 3, "text.safetensors cannot be read as a model file"),
         (["scan.mdf", "scan.mdf"], 2, "is named twice"),
@@ -145,6 +145,40 @@ def test_what_goes_wrong_and_its_exit_code(run, files, monkeypatch, tmp_path, ar
     assert words in err
     assert "Traceback" not in err
     assert names(tmp_path) == before
+
+
+def test_of_several_files_the_damaged_ones_say_why(run, files, tmp_path):
+    broken = tmp_path / "broken.mdf"
+    broken.write_text("text")
+    output = tmp_path / "report.html"
+    code, out, err = run(files[0], broken, tmp_path / "none.mdf", "--json", "-q", "-o", output)
+    assert code == 6
+    assert err.count("error: ") == 2
+    assert err.count(str(broken)) == 1
+    good, *bad = json.loads(out)["files"]
+    assert good["error"] is None
+    assert [each["error"]["exit_code"] for each in bad] == [3, 3]
+    assert [each["sections"] for each in bad] == [["What went wrong"]] * 2
+    page = output.read_text()
+    assert "The file is not shown. broken.mdf: " in page
+    assert str(tmp_path) not in page
+    assert "Signals" in page
+
+
+def test_a_file_that_fails_while_it_is_drawn_stops_no_other(run, files, tmp_path):
+    write_scan(example_scan(frames=3), tmp_path / "other.mdf", contents=ABOUT)
+    code, _, err = run(files[1], tmp_path / "other.mdf", "--before", files[0], "-q")
+    assert code == 6
+    assert "expected the measurement that was denoised" in err
+    assert "Signals before and after" in (tmp_path / "scan.harmonic.report.html").read_text()
+
+
+def test_a_page_of_ours_at_the_default_name_is_replaced(run, files, tmp_path):
+    assert run(files[0], "-q") == (0, "", "")
+    assert run(files[0], "-q") == (0, "", "")
+    assert run(files[0], "-q", "-o", tmp_path / "scan.report.html")[0] == 3  # a name that was given
+    (tmp_path / "scan.report.html").write_text("<!doctype html><p>somebody's")
+    assert run(files[0], "-q")[0] == 3
 
 
 def test_paths_with_spaces_and_other_letters(run, files, tmp_path):

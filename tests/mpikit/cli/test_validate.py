@@ -95,3 +95,17 @@ def test_json(good, odd, bad):
 
 def test_no_file_is_a_mistake():
     assert run().exit_code == 2
+
+
+def test_of_a_folder_every_mdf_file_is_checked(good, odd, tmp_path):
+    folder = tmp_path / "scans"
+    (folder / "inner.mdf").mkdir(parents=True)
+    for name, source in (("b.MDF", odd), ("a.mdf", good), ("notes.txt", good)):
+        (folder / name).write_bytes(source.read_bytes())
+    done = run(folder, good, "--json")
+    assert done.exit_code == 0
+    files = [each["file"] for each in json.loads(done.stdout)["files"]]
+    assert files == [str(folder / "a.mdf"), str(folder / "b.MDF"), str(good)]
+    empty = run(folder / "inner.mdf")
+    assert empty.exit_code != 0
+    assert "has no MDF file" in str(empty.exception)

@@ -13,24 +13,30 @@ OPTIONS = {"min_frequency": 0.0, "snr_threshold": 0.0, "iterations": 2, "average
 
 @pytest.fixture
 def beside(tmp_path):
-    return Beside(tmp_path / "image.nii.gz", tmp_path / "image.png")
+    return Beside(tmp_path / "image.nii.gz")
 
 
 def test_all_names(tmp_path, beside):
     names = [
         "image.nii.gz",
-        "image.png",
-        "image.lambda.png",
-        "image.uncertainty.png",
+        "image.nii.gz.png",
+        "image.nii.gz.lambda.png",
+        "image.nii.gz.uncertainty.png",
         "image.uncertainty.nii.gz",
     ]
     assert [path.name for path in beside.wanted(curve=True, deviation=True)] == names
     assert [path.name for path in beside.wanted(curve=False, deviation=False)] == names[:2]
-    npz = Beside(tmp_path / "a.npz", tmp_path / "a.png")
+    npz = Beside(tmp_path / "a.npz")
     assert [path.name for path in npz.wanted(curve=False, deviation=True)] == [
         "a.npz",
-        "a.png",
-        "a.uncertainty.png",
+        "a.npz.png",
+        "a.npz.uncertainty.png",
+    ]
+    mine = Beside(tmp_path / "of.b.MDF")
+    assert [path.name for path in mine.wanted(curve=True, deviation=False)] == [
+        "of.b.MDF",
+        "of.b.png",
+        "of.b.lambda.png",
     ]
 
 
@@ -40,9 +46,9 @@ def test_only_what_is_not_written_anew_is_removed(tmp_path, beside):
     told = []
     beside.remove_stale(curve=True, deviation=False, tell=told.append)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"image.nii.gz", "image.png", "image.lambda.png", "other.lambda.png"}
+    assert left == {"image.nii.gz", "image.nii.gz.png", "image.nii.gz.lambda.png", "other.lambda.png"}
     assert [event.value for event in told] == [
-        str(tmp_path / "image.uncertainty.png"),
+        str(tmp_path / "image.nii.gz.uncertainty.png"),
         str(tmp_path / "image.uncertainty.nii.gz"),
     ]
 

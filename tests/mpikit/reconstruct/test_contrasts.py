@@ -22,7 +22,7 @@ from mpikit.reconstruct.pair import data_of_pair
 from mpikit.reconstruct.solvers import TotalVariation
 from mpikit.reconstruct.solvers.each import Each
 from mpikit.reconstruct.solving import solve
-from mpikit.reconstruct.writing import TRACERS
+from mpikit.reconstruct.stored import TRACERS
 from mpikit.simulate import Phantom, preset, simulate_calibration_file, simulate_file
 
 from .conftest import LINES, VOXELS

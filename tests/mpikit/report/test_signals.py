@@ -9,7 +9,8 @@ import pytest
 
 from mpikit.report.blocks import Facts, Table, Words
 from mpikit.report.residual import amplitudes, as_treated, find_residual, line_amplitude
-from mpikit.report.signals import line_snr, noise_left, signal_sections
+from mpikit.report.signals import line_snr, signal_sections
+from mpikit.report.spread import directions, follows_itself, noise_left
 from mpikit.signal import noise_statistics
 from mpikit.testing import example_scan
 
@@ -111,10 +112,9 @@ def test_the_sections_before_and_after():
     ]
     words = texts(sections[1])[1]
     assert "which was measured from the repeats" in words
-    assert "The repeats after denoising are all alike" in words
+    assert "the repeats are all alike" in words
     [table] = [block for block in sections[1].blocks if isinstance(block, Table)]
-    assert table.headings == ("channel", "kHz", "SNR before / dB", "SNR after / dB")
-    assert {row[3] for row in table.rows} == {"-"}
+    assert table.headings == ("channel", "kHz", "SNR before / dB")
 
 
 def test_the_strongest_harmonic_leads_the_table():
@@ -139,3 +139,56 @@ def test_noise_alone_has_no_harmonic(rng):
         replace(scan, signal=noise, background=scan.background[:0], background_index=np.arange(0))
     )
     assert texts(sections[1])[1] == "No line stands out of the noise."
+
+
+def projected(scan):
+    """Return the scan with each repeat projected on the mean of all: one amplitude is left."""
+    rows = scan.signal.astype(np.float64).reshape(len(scan.signal), -1)
+    mean = rows.mean(axis=0)
+    return replace(
+        scan, signal=np.outer(rows @ mean / (mean @ mean), mean).reshape(scan.signal.shape).astype(np.float32)
+    )
+
+
+def test_directions_count_what_differs(rng):
+    scan = example_scan(frames=30, background_frames=0)
+    lines = np.zeros((2, 82), bool)
+    lines[:, 3:9] = True
+    assert directions(projected(scan), "frames", lines) == pytest.approx(1, abs=1e-3)
+    many = example_scan(frames=400, background_frames=0)
+    noise = replace(many, signal=rng.normal(size=many.signal.shape).astype(np.float32))
+    count = 2 * lines.sum()  # real and imaginary parts
+    expected = 128 * count / (128 + count)
+    assert directions(noise, "frames", lines) == pytest.approx(expected, rel=0.05)
+    still = replace(scan, signal=np.ones_like(scan.signal))
+    assert directions(still, "frames", lines) == directions(scan, "none", lines) == 0
+    assert directions(scan, "frames", ~lines & lines) == 0
+
+
+def test_the_spread_of_repeats_on_one_direction_tells_no_noise():
+    scan = example_scan(frames=30, background_frames=0)
+    lines = np.zeros((2, 82), bool)
+    lines[:, [1, 3, 5]] = True
+    assert follows_itself(scan, replace(scan, signal=0.5 * scan.signal), lines)
+    assert not follows_itself(scan, projected(scan), lines)
+    few = example_scan(frames=2, background_frames=0)
+    assert not follows_itself(few, few, lines)  # two repeats differ along one direction, whatever was done
+
+
+@pytest.mark.parametrize(
+    ("treat", "pooled", "words", "columns"),
+    [
+        (projected, False, "differ from each other along fewer directions", 3),
+        (lambda scan: scan, True, "each repeat was made of several", 3),
+        (lambda scan: replace(scan, signal=0.5 * scan.signal), False, "is the spread of the repeats", 4),
+    ],
+)
+def test_the_snr_after_is_shown_where_it_is_known(treat, pooled, words, columns):
+    scan = example_scan(frames=30, background_frames=0)
+    section = signal_sections(treat(scan), scan, pooled=pooled)[1]
+    assert words in texts(section)[1]
+    [table] = [block for block in section.blocks if isinstance(block, Table)]
+    assert len(table.headings) == columns
+    if columns == 4:  # the same gain of signal and noise changes no SNR
+        first, second = ([float(row[at]) for row in table.rows] for at in (2, 3))
+        np.testing.assert_allclose(second, first, atol=3)

@@ -1,0 +1,273 @@
+"""A plugin that misbehaves changes no input, leaves no half output, and is named: exit code 4."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rogue
+from commands import SIMULATE, hashes
+
+import mdf
+from mpikit.cli import main
+from mpikit.plugins import registry
+
+NAME = "rogue 0.1"
+HARMLESS_WAYS = ("prints", "changes NumPy", "changes warnings", "changes the folder")
+HARMFUL_WAYS = [way for way in rogue.WAYS if way not in (*HARMLESS_WAYS, "dies")]
+HARMLESS_OUTPUTS = ("float64", "another order", "its input", "a subclass")
+HARMFUL_OUTPUTS = [output for output in rogue.OUTPUTS if output not in HARMLESS_OUTPUTS]
+NO_NUMBERS = ("NaN", "one infinity", "too large for float32")
+PLACES = {  # of a denoiser; without a scan or a run there is less to do
+    "build": ("raises", "exits", "ends", "recurses"),
+    "missing": ("raises", "exits", "ends", "recurses", "writes", "answers oddly"),
+    "fit": HARMFUL_WAYS,
+    "denoise": HARMFUL_WAYS,
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Folder with a distribution that brings the plugin."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(rogue.__file__, folder / "rogue.py")
+    info = folder / "rogue-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rogue\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[mpikit]\nrogue = rogue\n")
+    return folder
+
+
+@pytest.fixture
+def installed(site, monkeypatch):
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.delenv("MPIKIT_BLOCK_PLUGINS", raising=False)
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+@pytest.fixture
+def command(installed, folder, monkeypatch, capsys):
+    """Run a command in this process, in a folder with small files; return exit code, stdout and stderr."""
+    monkeypatch.chdir(folder)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mpikit", *map(str, arguments)])
+        before = surroundings()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        assert surroundings() == before
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def surroundings():
+    """What the plugin changes in the process, if it can."""
+    filters = [each for each in warnings.filters if "rogue" in str(each[1])]
+    return Path.cwd(), np.geterr(), filters, sys.stdout
+
+
+def parameters(at, how):
+    return ("-p", f"at={at}", "-p", f"how={how}")
+
+
+def check_refused(command, folder, *arguments, code=4):
+    """Run a command with an old output in its place: all stays as it was, and the plugin is named."""
+    (folder / "out.mdf").write_text("old")
+    before = hashes(folder)
+    found, out, err = command(*arguments, "-o", "out.mdf", "--force")
+    assert (found, out) == (code, ""), err
+    assert "'rogue' of rogue 0.1" in err
+    assert "Traceback" not in err
+    assert hashes(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("at", "how"), [(at, how) for at, ways in PLACES.items() for how in ways], ids=lambda each: each
+)
+def test_a_denoiser_that_fails(command, folder, at, how):
+    check_refused(command, folder, "denoise", "-m", "rogue", "scan.mdf", *parameters(at, how))
+
+
+@pytest.mark.parametrize("how", HARMFUL_OUTPUTS)
+def test_a_denoiser_with_a_strange_output(command, folder, how):
+    code = 5 if how in NO_NUMBERS else 4
+    check_refused(
+        command, folder, "denoise", "-m", "rogue", "scan.mdf", *parameters("output", how), code=code
+    )
+
+
+@pytest.mark.parametrize("at", ["build", "fit", "denoise", "missing"])
+@pytest.mark.parametrize("how", HARMLESS_WAYS)
+def test_a_denoiser_that_touches_its_surroundings(command, folder, at, how):
+    before = hashes(folder)
+    code, out, err = command(
+        "denoise", "-m", "rogue", "scan.mdf", "-o", "out.mdf", "--json", *parameters(at, how)
+    )
+    assert code == 0, err
+    assert json.loads(out)
+    assert ("rogue was here" in err) == (how == "prints")
+    assert mdf.validate(folder / "out.mdf") == mdf.validate(folder / "scan.mdf")
+    after = hashes(folder)
+    assert after.pop("out.mdf")
+    assert after == before
+    with mdf.open(folder / "scan.mdf") as noisy, mdf.open(folder / "out.mdf") as half:
+        np.testing.assert_allclose(half.read_signal(), noisy.read_signal() / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", HARMLESS_OUTPUTS)
+def test_an_output_that_is_taken(command, folder, how):
+    code, _, err = command("denoise", "-m", "rogue", "scan.mdf", "-o", "out.mdf", *parameters("output", how))
+    assert code == 0, err
+    with mdf.open(folder / "scan.mdf") as noisy, mdf.open(folder / "out.mdf") as same:
+        np.testing.assert_array_equal(same.read_signal(), noisy.read_signal())
+
+
+@pytest.mark.parametrize("how", rogue.STATES)
+@pytest.mark.parametrize("verb", ["train", "denoise"])
+def test_a_state_that_cannot_be_kept(command, folder, verb, how):
+    given, wanted = parameters("kept", how), 5 if how == "NaN" else 4
+    if verb == "denoise":
+        line = ("denoise", "-m", "rogue", "scan.mdf", *given, "--save-model", "m.safetensors")
+        check_refused(command, folder, *line, code=wanted)
+    else:
+        before = hashes(folder)
+        code, _, err = command("train", "-m", "rogue", "scan.mdf", "-o", "m.safetensors", *given)
+        assert code == wanted
+        assert "'rogue' of rogue 0.1" in err
+        assert {**before, **hashes(folder)} == before | {
+            name: digest for name, digest in hashes(folder).items() if name.endswith(".lock")
+        }
+    assert not (folder / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("how", ["raises", "exits", "ends", "writes", "tells words"])
+def test_a_training_that_fails(command, folder, how):
+    code, _, err = command("train", "-m", "rogue", "scan.mdf", "-o", "m.safetensors", *parameters("fit", how))
+    assert code == 4
+    assert "'rogue' of rogue 0.1" in err
+    assert not (folder / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("how", ["raises", "exits", "ends"])
+def test_a_model_that_cannot_be_restored(command, folder, how):
+    code, _, err = command(
+        "train", "-m", "rogue", "scan.mdf", "-o", "m.safetensors", *parameters("restore", how)
+    )
+    assert code == 0, err
+    code, _, err = command("denoise", "--model", "m.safetensors", "scan.mdf", "-o", "out.mdf")
+    assert code == 4
+    assert "'rogue' of rogue 0.1" in err
+    assert not (folder / "out.mdf").exists()
+
+
+@pytest.mark.parametrize("how", ["raises", "exits", "writes", "tells words", "prints"])
+def test_a_rogue_in_a_comparison_leaves_the_others_alone(command, folder, how):
+    code, out, err = command(
+        "compare",
+        "scan.mdf",
+        "--methods",
+        "harmonic,rogue",
+        *("-p", "rogue.at=fit", "-p", f"rogue.how={how}", "--json"),
+    )
+    assert code == 0, err
+    rows = {row["method"]: row for row in json.loads(out)["rows"]}
+    assert "harmonic" in rows
+
+
+@pytest.mark.parametrize(
+    ("at", "how"),
+    [
+        ("build", "raises"),
+        ("build", "exits"),
+        ("begin", "raises"),
+        ("begin", "ends"),
+        ("begin", "odd"),
+        ("draw", "raises"),
+        ("draw", "exits"),
+        ("draw", "ends"),
+        ("draw", "writes"),
+        *(("output", output) for output in HARMFUL_OUTPUTS if output != "too large for float32"),
+    ],
+    ids=lambda each: each,
+)
+def test_noise_that_fails(command, folder, at, how):
+    code = 5 if at == "output" and how in NO_NUMBERS else 4
+    check_refused(command, folder, *SIMULATE[:6], "--noise", f"rogue:at={at},how={how}", code=code)
+
+
+@pytest.mark.parametrize("how", HARMLESS_WAYS)
+def test_noise_that_touches_its_surroundings(command, folder, how):
+    line = (*SIMULATE[:6], "--noise", f"rogue:at=draw,how={how}", "-o", "out.mdf", "--json")
+    code, out, err = command(*line)
+    assert code == 0, err
+    assert json.loads(out)
+    assert ("rogue was here" in err) == (how == "prints")
+    assert mdf.open(folder / "out.mdf").close() is None
+
+
+def process(site, folder, *arguments, **surroundings):
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from mpikit.cli import main; main()", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"} | surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("at", ["fit", "denoise"])
+def test_a_plugin_that_ends_the_process(site, folder, at):
+    (folder / "out.mdf").write_text("old")
+    before = hashes(folder)
+    line = ("denoise", "-m", "rogue", "scan.mdf", "-o", "out.mdf", "--force", *parameters(at, "dies"))
+    started = process(site, folder, *line)
+    out, _ = started.communicate(timeout=120)
+    assert (started.returncode, out) == (0, "")  # it says itself that all is well, and nobody can object
+    assert hashes(folder) == before
+
+
+def test_a_plugin_that_touches_its_surroundings_at_import(site, folder):
+    line = ("denoise", "-m", "harmonic", "scan.mdf", "-o", "out.mdf", "--json")
+    started = process(site, folder, *line, ROGUE_AT_IMPORT="print")
+    out, err = started.communicate(timeout=120)
+    assert started.returncode == 0, err
+    assert json.loads(out)
+    assert "printed at import" in err
+    assert (folder / "out.mdf").exists()
+
+
+def test_a_plugin_that_hangs_at_import(site, folder):
+    started = process(site, folder, "plugins", "list", ROGUE_AT_IMPORT="hang")
+    begun = time.monotonic()
+    line = started.stderr.readline()
+    assert time.monotonic() - begun < 60
+    words = "warning: still loading the plugin rogue of rogue 0.1;"
+    assert line == f"{words} MPIKIT_BLOCK_PLUGINS=rogue:rogue leaves it out\n"
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "interrupted while loading the plugin rogue of rogue 0.1; MPIKIT_BLOCK_PLUGINS=" in err
+    assert "Traceback" not in err
+    blocked = process(
+        site, folder, "plugins", "list", ROGUE_AT_IMPORT="hang", MPIKIT_BLOCK_PLUGINS="rogue:rogue"
+    )
+    out, _ = blocked.communicate(timeout=120)
+    assert blocked.returncode == 0
+    assert "harmonic" in out
