@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpikit.errors import PluginError, UsageError
+from mpikit.extras import install_hint
 from mpikit.files import check_output, write_atomically
 from mpikit.provenance import HISTORY
 
@@ -133,6 +134,6 @@ def _xarray() -> ModuleType:
         import xarray
     except ImportError as error:
         raise PluginError(
-            "labelled arrays need xarray, which is not installed", hint="pip install 'mpikit[xarray]'"
+            "labelled arrays need xarray, which is not installed", hint=install_hint("xarray")
         ) from error
     return xarray

@@ -92,9 +92,25 @@ def comparison_as_html(comparison: Comparison) -> str:
     ----------
     comparison : Comparison
     """
+    return as_html(f"Comparison on {comparison.name}", _compared(comparison))
+
+
+def comparison_as_text(comparison: Comparison) -> str:
+    """Return the same as lines of text, without any table of HTML.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    """
+    rows = _compared(comparison)
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:{width}}  {figures}" for name, figures in rows]
+    return "\n".join([f"Comparison on {comparison.name}", *lines])
+
+
+def _compared(comparison: Comparison) -> list[tuple[str, str]]:
     rows = [(row.method, _figures(row)) for row in (comparison.noisy, *comparison.rows)]
-    rows += [(each.method, f"lacks {each.lacks}") for each in comparison.skipped]
-    return as_html(f"Comparison on {comparison.name}", rows)
+    return rows + [(each.method, f"lacks {each.lacks}") for each in comparison.skipped]
 
 
 def _figures(row: Row) -> str:

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from mpikit.errors import InputError, MpikitError, NumericalError, PluginError, UsageError
 from mpikit.events import Event, Step
+from mpikit.extras import install_hint
 
 Made = TypeVar("Made")
 Made_co = TypeVar("Made_co", covariant=True)
@@ -280,7 +281,7 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         from dask import config
     except ImportError as error:
         raise PluginError(
-            "several workers need Dask, which is not installed", hint="pip install 'mpikit[distributed]'"
+            "several workers need Dask, which is not installed", hint=install_hint("distributed")
         ) from error
     dask: Any = distributed  # its functions have no types
     if scheduler is None:

@@ -38,7 +38,13 @@ def noise(
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, with every line and whole options.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists; a picture of ours at the default name is replaced without.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace a file that exists; a picture of ours at the default name is replaced without.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")] = False,
 ) -> None:
     """Show the noise of an MDF file: level, colour, phase-locked lines, drift, and fitted noise models.

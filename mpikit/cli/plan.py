@@ -50,7 +50,7 @@ class PlannedCommand(TyperCommand):
                 return super().invoke(ctx)
             finally:
                 for path, option in dict.fromkeys(taken):
-                    say(f"{path} exists already: it takes --force to replace it, or another name with {option}")
+                    say(f"{path} exists already: --force replaces it, {option} names another")
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from mpikit.cli.several import end_if_failed, error_as_json
 
 if TYPE_CHECKING:
     import mdf
+    from mpikit.cli.terminal import Protocol
     from mpikit.errors import MpikitError
 
 
@@ -87,7 +88,7 @@ def plot(
 
 
 def _plot(
-    source: Path, output: Path | None, kind: str | None, *, force: bool, dry_run: bool, shows: str | None
+    source: Path, output: Path | None, kind: str | None, *, force: bool, dry_run: bool, shows: Protocol | None
 ) -> dict[str, Any]:
     """Draw one file; return what is told of it."""
     from mpikit.cli.terminal import show_picture
@@ -105,13 +106,17 @@ def _plot(
 
 
 def _tried(
-    source: Path, output: Path | None, kind: str | None, *, force: bool, dry_run: bool, shows: str | None
+    source: Path, output: Path | None, kind: str | None, *, force: bool, dry_run: bool, shows: Protocol | None
 ) -> tuple[dict[str, Any], MpikitError | mdf.MdfError | None]:
     """Draw one of several files; return what is told of it, and what went wrong."""
     import mdf
     from mpikit.errors import MpikitError
+    from mpikit.files import planned_outputs
+    from mpikit.report.plot import plan_plot
 
     try:
+        if dry_run and output is not None and not output.parent.exists():  # the folder is made later
+            return plan_plot(source, kind=kind) | {"outputs": planned_outputs([output])}, None
         return _plot(source, output, kind, force=force, dry_run=dry_run, shows=shows), None
     except (MpikitError, mdf.MdfError) as error:
         return {"file": str(source), "error": error_as_json(error)}, error

@@ -130,6 +130,11 @@ class Comparison:
     device: str
     interrupted: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        from mpikit.shown import comparison_as_text
+
+        return comparison_as_text(self)
+
     def _repr_html_(self) -> str:
         from mpikit.shown import comparison_as_html
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mpikit.datasets.catalogue import Dataset, dataset
 from mpikit.errors import PluginError
+from mpikit.extras import install_hint
 
 CACHE = "MPIKIT_DATASETS"
 MIRROR = "MPIKIT_DATASETS_MIRROR"
@@ -86,6 +87,6 @@ def require_extra() -> None:
     except ImportError as error:
         raise PluginError(
             f"fetching data sets needs {error.name}, which is not installed",
-            hint="pip install 'mpikit[datasets]'",
+            hint=install_hint("datasets"),
         ) from error
     pooch.get_logger().setLevel("WARNING")  # it would say on stderr what the events say

@@ -92,8 +92,8 @@ def simulate(
     calibration : bool
         Make the system matrix of the scanner, on ``size`` voxels over ``field_of_view`` (m).
     noise : str, sequence of str, or None
-        Noise to add, for instance ``"gaussian:snr_db=15"``; ``()`` is none. None takes that of the preset, and
-        for a calibration that of ``mpikit simulate --calibration``.
+        Noise to add, for instance ``"gaussian:snr_db=15"``; ``()`` is none. None takes that of the preset; of
+        a calibration that of ``mpikit simulate --calibration``.
     periods, background_frames : int or None
         J and E of a scan; None for those of the preset.
     parameters : sequence of str

@@ -200,9 +200,7 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
 def _draw(picture: Path, images: Images, overwrite: bool) -> None:
     values, unit = images.shown
     frames, tracers = images.frames.tolist(), images.tracers
-    save_images(
-        picture, values, images.grid, unit=unit, frames=frames, tracers=tracers, overwrite=overwrite
-    )
+    save_images(picture, values, images.grid, unit=unit, frames=frames, tracers=tracers, overwrite=overwrite)
 
 
 def rerun_file(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import mdf
 from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
+from mpikit.extras import install_hint
 from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, plain, views_of
 from mpikit.files import check_output, write_atomically
 from mpikit.plain_arrays import read_arrays
@@ -208,7 +209,7 @@ def _nibabel() -> ModuleType:
         import nibabel
     except ImportError as error:
         raise PluginError(
-            "NIfTI files need nibabel, which is not installed", hint="pip install 'mpikit[nifti]'"
+            "NIfTI files need nibabel, which is not installed", hint=install_hint("nifti")
         ) from error
     return nibabel
 

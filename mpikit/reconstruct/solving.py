@@ -165,7 +165,9 @@ def _of_denoised(name: str, asked: Criterion, tell: Callable[[Event], None]) -> 
     InputError
         When the discrepancy principle is asked for.
     """
-    better = "reconstruct the noisy file with --average-frames --lambda auto, and give the λ that it finds"
+    better = (
+        "reconstruct the noisy file with --average-frames --lambda auto, and give the lambda that it finds"
+    )
     if asked == "discrepancy":
         raise InputError(
             f"{name} was denoised, its empty frames too: they do not tell the noise that the discrepancy "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -132,6 +133,10 @@ def _check_name(name: str) -> None:
             hint=f"say {name.removeprefix(PREFIX)}: the package is then called {name}",
         )
 
+    if keyword.iskeyword(name) or name in {"mpikit", "mdf"}:
+        what = "a word of Python itself" if keyword.iskeyword(name) else "a package of mpikit"
+        raise UsageError(f"{name!r} is {what}, expected a name of a method", hint=f"try {name}-filter")
+
 
 def _proposal(name: str) -> str:
     """Propose the nearest valid name: Running_Mean is running-mean."""
@@ -143,7 +148,12 @@ def _proposal(name: str) -> str:
 def _check_free(project: PluginProject, *, again: bool) -> None:
     """Refuse a name that a method, an installed distribution or a package has already."""
     words = "denoiser" if project.kind == "denoiser" else "noise model"
-    owners = {"mpikit"} if project.name in RESERVED else _owners(project)
+    if project.name in RESERVED:
+        raise UsageError(
+            f"the name {project.name!r} is reserved: it is a word of mpikit itself in the place of a method",
+            hint="choose another name",
+        )
+    owners = _owners(project)
     if again:
         owners.discard(project.distribution)
     if owners:
@@ -152,7 +162,10 @@ def _check_free(project: PluginProject, *, again: bool) -> None:
     if ours and not again:
         raise _taken(f"a distribution {project.distribution!r} is installed already")
     if not ours and find_spec(project.package) is not None:
-        raise _taken(f"a package {project.package!r} is installed already")
+        raise UsageError(
+            f"the package would be called {project.package!r}, and one of this name is installed already",
+            hint="choose another name: Python would find only one of the two",
+        )
 
 
 def _owners(project: PluginProject) -> set[str]:

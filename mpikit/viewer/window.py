@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mpikit.errors import PluginError
+from mpikit.extras import install_hint
 from mpikit.viewer.layer import Layer
 
 OLDEST = (0, 9)  # version of napari whose names of camera and overlays are used
@@ -32,7 +33,7 @@ def check_window(environment: Mapping[str, str] = os.environ) -> None:
     if find_spec("napari") is None:
         raise PluginError(
             "the viewer needs napari, which is not installed",
-            hint="pip install 'mpikit[napari]'; mpikit plot FILE draws a figure without it",
+            hint=f"{install_hint('napari')}; mpikit plot FILE draws a figure without it",
         )
     if sys.platform.startswith("linux") and not any(environment.get(name) for name in DISPLAYS):
         raise PluginError(
@@ -65,12 +66,13 @@ def _napari() -> Any:
     except Exception as error:  # whatever a part of a graphical stack raises
         raise PluginError(
             f"napari does not start: {error}",
-            hint="pip install 'mpikit[napari]' brings napari with Qt",
+            hint=f"{install_hint('napari')} brings napari with Qt",
         ) from error
     if tuple(int(part) for part in re.findall(r"\d+", napari.__version__)[:2]) < OLDEST:
         raise PluginError(
             f"napari {napari.__version__} is too old for mpikit view, expected 0.9 or newer",
-            hint="pip install -U 'mpikit[napari]'; opened in napari itself, files are shown by any version",
+            hint=f"{install_hint('napari', upgrade=True)}; opened in napari itself, files are shown by any "
+            "version",
         )
     return napari
 

@@ -10,6 +10,7 @@ import pytest
 
 import mpikit
 from mpikit import notebook
+from mpikit.simulate import preset, simulate_calibration_file
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "howto" / "notebook.md").read_text()
@@ -35,15 +36,19 @@ def test_the_lines_of_python_run(tmp_path, monkeypatch, capsys):
         "('frame', 'z', 'y', 'x') m mmol/L",
     ]
     written = set(re.findall(r'to_[a-z]+\("([^"]+)"', PAGE))
-    assert len(written) == 6
-    assert written | {"sm.mdf"} == {path.name for path in tmp_path.iterdir()}
+    assert len(written) == 7
+    assert written == {path.name for path in tmp_path.iterdir()}
+    images = mpikit.load("after.mdf")
+    np.testing.assert_array_equal(images.shown[0], found["after"].shown[0])
+    assert images.shown[1] == "mmol/L"
     again = mpikit.load("denoised.mdf")
     np.testing.assert_array_equal(again.signal, denoised.signal)
 
 
 def test_the_lines_on_the_page_of_scripts_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(BLOCKS[0].split("noisy =")[0], {})  # noqa: S102 - lines of our own
+    scanner = preset("openmpi-2d")
+    simulate_calibration_file(scanner, Path("sm.mdf"), grid=scanner.calibration.grid((9, 9), ()))
     mpikit.simulate("openmpi-2d", frames=4, noise="gaussian:snr_db=10").to_mdf("scan.mdf")
     scripts = (DOCS / "howto" / "scripts.md").read_text()
     [block] = [each for each in PYTHON.findall(scripts) if "mpikit.denoise(" in each]

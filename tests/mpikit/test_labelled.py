@@ -12,6 +12,7 @@ from PIL import Image
 
 from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
+from mpikit.extras import install_hint
 from mpikit.provenance import HISTORY
 from mpikit.reconstruct import Images
 from mpikit.scan import Corrections, Scan
@@ -129,7 +130,7 @@ def test_without_xarray_the_way_to_it_is_said(scan, images, monkeypatch):
     for each in (scan, images):
         with pytest.raises(PluginError, match="xarray, which is not installed") as caught:
             each.to_xarray()
-        assert caught.value.hint == "pip install 'mpikit[xarray]'"
+        assert caught.value.hint == install_hint("xarray")
 
 
 def test_a_scan_as_npz(scan, tmp_path):

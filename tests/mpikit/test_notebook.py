@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import pickle
 import subprocess
@@ -329,3 +330,69 @@ def test_a_transfer_function_survives_the_memory(samples, tmp_path):
         assert known is not None
         np.testing.assert_array_equal(known, other.acquisition.receiver.transfer_function)
     np.testing.assert_array_equal(mpikit.load(tmp_path / "again.mdf").signal, scan.signal)
+
+
+def test_simulate_makes_a_calibration_for_reconstruct(folder):
+    with mdf.open(folder / "sm.mdf") as file:
+        expected = file.read_signal()
+    matrix = mpikit.simulate("openmpi-2d", calibration=True, size=SIZE)
+    place = matrix.path.parent
+    np.testing.assert_array_equal(matrix.read_signal(), expected)
+    options = {"iterations": 2, "lambda_": 0.1}
+    images = mpikit.reconstruct(folder / "scan.mdf", matrix, **options)
+    np.testing.assert_array_equal(
+        images.values, mpikit.reconstruct(folder / "scan.mdf", folder / "sm.mdf", **options).values
+    )
+    del matrix
+    gc.collect()
+    assert not place.exists()
+
+
+def test_what_a_calibration_refuses(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for strange in ({"grid": "9x9"}, {"phantom": "smile"}, {"background_frames": 3}):
+        with pytest.raises(UsageError, match=f"no '{next(iter(strange))}', expected size") as caught:
+            mpikit.simulate("openmpi-2d", calibration=True, **strange)
+        assert "size=(19, 19)" in caught.value.hint
+    with pytest.raises(UsageError, match="called 'grid'") as caught:
+        mpikit.simulate("openmpi-2d", grid="9x9")
+    assert "size=" in caught.value.hint
+    with pytest.raises(PluginError, match="gausian"):
+        mpikit.simulate("openmpi-2d", calibration=True, size=SIZE, noise="gausian")
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_in_memory_become_mdf_with_their_deviation(folder, tmp_path):
+    images = mpikit.reconstruct(
+        mpikit.load(folder / "scan.mdf"),
+        folder / "sm.mdf",
+        iterations=1,
+        lambda_=0.1,
+        average_frames=True,
+        uncertainty="drawn",
+    )
+    images.to_mdf(tmp_path / "i.mdf")
+    again = mpikit.load(tmp_path / "i.mdf")
+    np.testing.assert_array_equal(again.shown[0], images.shown[0])
+    assert (again.shown[1], again.concentration) == ("mmol/L", images.concentration)
+    with mdf.open(tmp_path / "i.mdf") as file:
+        assert file.user_value("/_mpikit/standardDeviation").shape == (1, SIZE[0] * SIZE[1], 1)
+        assert file.scanner.topology == "FFP"
+
+
+def test_nothing_is_drawn_for_images_in_memory(folder, monkeypatch):
+    def fail(*_args, **_more):
+        raise AssertionError
+
+    monkeypatch.setattr("mpikit.reconstruct.files.save_images", fail)
+    monkeypatch.setattr("mpikit.reconstruct.writing.save_choice", fail)
+    monkeypatch.setattr("mpikit.reconstruct.beside.save_images", fail)
+    images = mpikit.reconstruct(
+        folder / "scan.mdf",
+        folder / "sm.mdf",
+        iterations=1,
+        lambda_="gcv",
+        average_frames=True,
+        tell=lambda _event: None,
+    )
+    assert images.values.shape == (1, 1, *SIZE[::-1])

@@ -171,3 +171,12 @@ def test_nothing_heavy_is_imported_until_something_is_drawn():
     assert "'mpikit.shown'" in done.stdout
     for heavy in ("matplotlib", "xarray", "PIL", "torch"):
         assert f"'{heavy}'" not in done.stdout
+
+
+def test_a_comparison_is_printed_as_a_short_table(scored):
+    first, *lines = repr(scored).splitlines()
+    assert first == f"Comparison on {HOSTILE}"
+    rows = (scored.noisy, *scored.rows, *scored.skipped)
+    assert len(lines) == len(rows)
+    assert all(line.startswith(f"{row.method} ") for line, row in zip(lines, rows, strict=True))
+    assert "score=" not in repr(scored)

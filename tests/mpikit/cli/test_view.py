@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mpikit.cli import main
+from mpikit.extras import install_hint
 from mpikit.scan_file import write_scan
 from mpikit.testing import example_scan
 from mpikit.viewer import layers_of_file, window
@@ -110,4 +111,4 @@ def test_without_napari_nothing_is_read(run, monkeypatch):
     code, out, err = run("none.mdf")
     assert (code, out) == (4, "")
     assert "needs napari, which is not installed" in err
-    assert "pip install 'mpikit[napari]'" in err
+    assert install_hint("napari") in err

@@ -18,6 +18,7 @@ from mpikit.datasets import fetch, fetched_path, place, plan
 from mpikit.datasets.receipts import read_receipt
 from mpikit.errors import InputError, PluginError, UsageError
 from mpikit.events import Finding, Step
+from mpikit.extras import install_hint
 
 FILE = "some/scan.mdf"
 SIZE = 3_400_000
@@ -350,7 +351,7 @@ def test_without_the_extra(scan, tmp_path, monkeypatch):
     monkeypatch.delenv("MPIKIT_DATASETS", raising=False)
     with pytest.raises(PluginError, match="needs pooch, which is not installed") as wrong:
         fetch(scan, folder=tmp_path)
-    assert wrong.value.hint == "pip install 'mpikit[datasets]'"
+    assert wrong.value.hint == install_hint("datasets")
     with pytest.raises(PluginError, match="pooch"):
         place(scan)
     assert place(scan, tmp_path) == tmp_path / "some" / "scan.mdf"

@@ -12,6 +12,7 @@ from PIL import Image
 import mdf
 from mdf import Grid
 from mpikit.errors import InputError, PluginError, UsageError
+from mpikit.extras import install_hint
 from mpikit.provenance import HISTORY
 from mpikit.reconstruct.image import Images
 from mpikit.reconstruct.outputs import (
@@ -237,7 +238,7 @@ def test_without_nibabel_the_error_says_how_to_get_it(tmp_path, images, monkeypa
     monkeypatch.setitem(sys.modules, "nibabel", None)  # its import fails
     with pytest.raises(PluginError, match="nibabel, which is not installed") as caught:
         write_images(tmp_path / "x.nii.gz", images, history="")
-    assert caught.value.hint == "pip install 'mpikit[nifti]'"
+    assert caught.value.hint == install_hint("nifti")
     assert not list(tmp_path.iterdir())
     write_images(tmp_path / "x.npz", images, history="")
 

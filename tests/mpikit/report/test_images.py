@@ -10,8 +10,8 @@ import pytest
 from mdf import Grid
 from mpikit.errors import InputError
 from mpikit.reconstruct.choosing import Choice, Curve
-from mpikit.report.blocks import Facts, Picture, Words
 from mpikit.reconstruct.stored import TRACERS
+from mpikit.report.blocks import Facts, Picture, Words
 from mpikit.report.images import image_sections, lambda_section, read_pictured
 
 from .conftest import GRID, write_reconstruction

@@ -134,9 +134,11 @@ def test_a_name_with_the_prefix_of_the_package(place):
     [
         ("average", "denoiser", "the denoiser 'average' is of mpikit already"),
         ("gaussian", "noise", "the noise model 'gaussian' is of mpikit already"),
-        ("auto", "noise", "the noise model 'auto' is of mpikit already"),
-        ("unchanged", "denoiser", "the denoiser 'unchanged' is of mpikit already"),
-        ("plugins", "denoiser", "a package 'mpikit_plugins' is installed already"),
+        ("auto", "noise", "the name 'auto' is reserved"),
+        ("unchanged", "denoiser", "the name 'unchanged' is reserved"),
+        ("plugins", "denoiser", "the package would be called 'mpikit_plugins'"),
+        ("class", "noise", "'class' is a word of Python itself"),
+        ("mpikit", "denoiser", "'mpikit' is a package of mpikit"),
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])

