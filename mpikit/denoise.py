@@ -312,8 +312,9 @@ def _refuse_no_numbers(scan: Scan, signals: NDArray[np.float32], index: NDArray[
         return
     number = next(n for n, frame in enumerate(signals) if not np.isfinite(frame).all())
     period, channel, _ = np.argwhere(~np.isfinite(signals[number]))[0]
+    values = "a value that is no number" if wrong == 1 else f"{wrong} values that are no numbers"
     raise InputError(
-        f"{scan.name}: the {what} has {wrong} values that are no numbers, first in frame {index[number]} "
+        f"{scan.name}: the {what} has {values}, first in frame {index[number]} "
         f"(counted from 0 as they were acquired), period {period}, receive channel {channel}",
         hint="repair the file first",
     )

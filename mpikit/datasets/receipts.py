@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mdf.moment import now
 from mpikit.errors import InputError
 from mpikit.files import write_atomically
 
@@ -69,6 +68,8 @@ def write_receipt(path: Path, url: str) -> Receipt:
     InputError
         When it cannot be written.
     """
+    from mdf.moment import now  # loads h5py, which a list of data sets does not need
+
     receipt = Receipt(
         url=url,
         fetched=now().isoformat(timespec="seconds"),

@@ -123,7 +123,9 @@ def test_the_commands_on_files_run(files_2d, tmp_path, monkeypatch):
     files = shutil.copytree(files_2d, tmp_path / "files")
     shutil.copy(files / "scan.mdf", files / "old.mdf")
     (folder := tmp_path / "page").mkdir()
-    assert run_page("files.md", files, folder, monkeypatch) == 10
+    (folder / "scans").mkdir()
+    shutil.copy(files / "scan.mdf", folder / "scans")
+    assert run_page("files.md", files, folder, monkeypatch) == 12
     assert {"new.mdf", "small.mdf", "report.html"} <= {path.name for path in folder.iterdir()}
     with mdf.open(folder / "spectra.mdf") as file:
         assert file.frequencies[0] >= 80e3

@@ -246,7 +246,8 @@ def test_values_that_are_no_numbers(tmp_path, part, value):
     frame = {"signal": 2, "background": 0}[part]
     with h5py.File(source, "r+") as file:
         file["/measurement/data"][frame, 1, 2, 7] = value
-    with pytest.raises(InputError, match=r"scan\.mdf: the signal has values that are no numbers"):
+    words = rf"scan\.mdf: the {part} has a value that is no number, first in frame {frame} "
+    with pytest.raises(InputError, match=words):
         denoise_file(source, method="harmonic")
     assert [path.name for path in tmp_path.iterdir()] == ["scan.mdf"]
 

@@ -149,7 +149,7 @@ def choice(rng, criterion, noise=None):
 )
 def test_the_chosen_lambda_is_marked_on_its_curve(rng, criterion, across, up):
     chosen = choice(rng, criterion, noise=np.full(12, 0.2))
-    axes = figures._draw_choice(chosen).axes[0]
+    axes = figures.draw_choice(chosen).axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert (axes.get_xlabel(), axes.get_ylabel()) == (across, up)
     curve, mark = axes.lines[-2:]
@@ -166,7 +166,7 @@ def test_the_chosen_lambda_is_marked_on_its_curve(rng, criterion, across, up):
 
 def test_the_discrepancy_is_marked_where_the_residual_meets_the_noise(rng):
     chosen = choice(rng, "discrepancy", noise=np.full(12, 0.2))
-    level, _, mark = figures._draw_choice(chosen).axes[0].lines
+    level, _, mark = figures.draw_choice(chosen).axes[0].lines
     assert level.get_ydata()[0] == pytest.approx(0.2 * 12**0.5)
     assert mark.get_ydata()[0] == pytest.approx(level.get_ydata()[0], rel=5e-3)
 

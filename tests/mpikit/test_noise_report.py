@@ -436,7 +436,7 @@ def test_a_model_that_fails_does_not_stop_the_others(rng, installed):
     ]
     assert (faulty.options, faulty.spec) == (None, "")
     assert "ValueError: nothing fits" in faulty.error
-    assert "its fit gave a int, expected NoOptions" in liar.error
+    assert "answered with a int, expected NoOptions" in liar.error
     assert gaussian.options.sigma == pytest.approx(SIGMA[0], rel=0.1)
     assert gaussian.spec == f"gaussian:sigma={gaussian.options.sigma}"
     assert parse_noise(gaussian.spec).drawn_from.options == gaussian.options

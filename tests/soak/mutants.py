@@ -44,7 +44,7 @@ TARGETS = {
 }
 MEMORY = 4 * 2**30  # bytes that a mutant may take
 ALIVE = ("survived", "never run", "the same")
-EXAMPLES = 25  # of a test by hypothesis, at most: fewer than in the tests, so too few mutants count as killed
+EXAMPLES = 25  # of a test by hypothesis, at most; all of them would kill no fewer mutants
 
 
 @dataclass

@@ -279,7 +279,7 @@ def test_values_that_are_no_numbers(run, source, value):
         file["/measurement/data"][4, 1, 0, 17] = value
     code, out, err = run(source, "-m", "harmonic")
     assert (code, out) == (3, "")
-    assert "error: scan.mdf: the signal has values that are no numbers" in err
+    assert "error: scan.mdf: the signal has a value that is no number, first in frame " in err
     assert names(source.parent) == ["scan.mdf"]
 
 

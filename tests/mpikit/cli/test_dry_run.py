@@ -84,7 +84,10 @@ def test_every_command_that_writes_has_it():
             "reconstruct scan.mdf --system-matrix sm.mdf",
             ["scan.reconstruction.mdf", "scan.reconstruction.png"],
         ),
-        ("reconstruct scan.mdf --method x-space --grid 4x4 --background none -o i.npz", ["i.npz", "i.png"]),
+        (
+            "reconstruct scan.mdf --method x-space --grid 4x4 --background none -o i.npz",
+            ["i.npz", "i.npz.png"],
+        ),
     ],
 )
 def test_nothing_is_touched(run, work, line, outputs):

@@ -198,7 +198,7 @@ harmonic.band = 2
         ("", "has no table [denoise]", "it is empty"),
         ("[train]", "has no table [denoise]", "it has [train]"),
         ("[denoise]\nsede = 1", "[denoise] has no option 'sede'", "did you mean 'seed'?"),
-        ("[denoise]\nfile = 'a'", "[denoise] has no option 'file'", "did you mean 'files'?"),
+        ("[denoise]\nfil = 'a'", "[denoise] has no option 'fil'", "did you mean 'files'?"),
         ("[denoise]\nconfig = 'a'", "[denoise] has no option 'config'", "there are"),
         ("[denoise]\nseed = 'one'", "[denoise] seed is 'one', expected a whole number, at least 0", ""),
         ("[denoise]\nseed = 1.5", "[denoise] seed is 1.5, expected a whole number", ""),

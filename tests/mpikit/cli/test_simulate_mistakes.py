@@ -233,7 +233,6 @@ def test_wrong_command_lines(refused, folder, arguments, words, hint):
         (("openmpi-1d", "-o", "nowhere/x.mdf"), "the folder nowhere does not exist", "make it first"),
         (("openmpi-1d", "-o", "folder"), "folder is a folder", "--output"),
         (("openmpi-1d", "-o", "precious"), "precious exists already", "--force"),
-        (("openmpi-1d", "-o", "precious", "--dry-run"), "precious exists already", "--force"),
         ((*SMALL, "--clean", "precious"), "precious exists already", "--clean"),
         ((*SMALL, "--clean", "nowhere/x.mdf"), "the folder nowhere does not exist", "make it first"),
         (("openmpi-1d", "--calibration", "-o", "nowhere/x.mdf"), "folder nowhere does not", "make it first"),

@@ -212,7 +212,7 @@ def test_other_files_for_images(pair, ending):
     output = pair.folder / f"image{ending}"
     result = reconstruct_file(pair.measurement(), system_matrix=pair.calibration(), output=output, **ALL)
     assert output.stat().st_size > 100
-    assert result.picture == pair.folder / "image.png"
+    assert result.picture == pair.folder / f"image{ending}.png"
     again = rerun_file(output, output=pair.folder / "again.mdf")
     np.testing.assert_array_equal(again.images.values, result.images.values)
 

@@ -251,7 +251,8 @@ def test_every_format_and_its_repeat(pair, noisy, ending):
     assert first.deviation.values.shape == (2, 2, 3, 4)
     apart = pair.folder / f"image.uncertainty{ending}"
     assert apart.exists() == (ending == ".nii.gz")
-    assert (pair.folder / "image.uncertainty.png").exists()
+    stem = "image" if ending == ".mdf" else f"image{ending}"
+    assert (pair.folder / f"{stem}.uncertainty.png").exists()
     left_out = [event.text for event in told if isinstance(event, Warned)]
     assert left_out == (
         ["image.gif holds no standard deviation: it is in the picture alone"] if ending == ".gif" else []

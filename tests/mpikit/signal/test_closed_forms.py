@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from mpikit.signal import LineGains, sure
 from mpikit.signal.harmonics import HarmonicFilter, _even_part
 from mpikit.signal.lines import LineCoefficients, divisible
 from mpikit.signal.lowrank import (
@@ -224,6 +225,13 @@ class TestBlocks:
         np.testing.assert_allclose(fit_blocks(strong)(strong), strong, rtol=1e-11)
         assert fit_blocks(np.zeros((3, 0))) == BlockShrinkage(1, 0.0)
 
+    def test_of_many_rows_some_are_looked_at(self, rng, monkeypatch):
+        monkeypatch.setattr(sure, "MOST_COEFFICIENTS", 24)
+        rows = 3 * rng.normal(size=(10, 6))
+        assert fit_blocks(rows) == fit_blocks(rows[[0, 3, 6, 9]])
+        rows[[1, 2, 4, 5, 7, 8]] = 1e9
+        assert fit_blocks(rows) == fit_blocks(rows[[0, 3, 6, 9]])
+
     def test_rows_are_chosen_evenly(self):
         rows = np.arange(10.0)[:, None]
         assert _evenly(rows, 10) is rows
@@ -270,6 +278,11 @@ class TestPhases:
         assert found.coherence[0, 1] == pytest.approx(min(share, 1))
         assert bool(found.holds[0, 1]) is (share >= 0.9 - doubt) is holds
 
+    def test_lines_of_nothing_have_no_phase(self):
+        found = self.fitted(np.zeros((3, 1, 4), complex))
+        assert not found.holds.any()
+        assert not found.coherence.any()
+
     def test_weak_measurements_weigh_by_their_noise(self):
         signals = np.zeros((3, 1, 4), complex)
         signals[:, 0, 0], signals[:, 0, 3] = [1, 2j, 0], [1j, 2, 0]
@@ -307,3 +320,8 @@ class TestOddAndEven:
         np.testing.assert_allclose(odd_and_even(lines, signal[1, 2])[1], even[1, 2], atol=1e-12)
         turned = np.fft.rfft(signal) * np.exp(1j * symmetry.angle) * np.sqrt(2 / lines.line_power)
         np.testing.assert_allclose(even, turned.real[..., keep], atol=1e-12)
+
+
+def test_gains_come_back():
+    found = LineGains.restore(LineGains(np.array([0.5, 0.25, 0.0])).state())
+    np.testing.assert_array_equal(found(np.array([2.0, 4.0, 8.0])), [1, 1, 0])

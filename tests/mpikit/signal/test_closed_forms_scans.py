@@ -14,7 +14,12 @@ from mpikit.signal.background import background_weights, noise_shares
 from mpikit.signal.harmonics import HarmonicFilter
 from mpikit.signal.lines import LineCoefficients
 from mpikit.signal.measured import measure_lines
-from mpikit.signal.repeats import _background_shares, _empty_steps, _fields_repeat, _repeats_over
+from mpikit.signal.repeats import (
+    _background_shares,
+    _empty_steps,
+    _fields_repeat,
+    _repeats_over,
+)
 from mpikit.signal.stacks import mean_of_repeats, parts_of
 from mpikit.signal.sure import BlockShrinkage, _directions, _whole, _within, fit_blocks
 from mpikit.signal.symmetry import Symmetry
