@@ -142,26 +142,29 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _with_before(item: Item, items: Sequence[Item], named: Mapping[str, Path], hashes: Hashes) -> Item:
-    others = [each for each in items if each is not item]
     before: dict[str, Path] = {}
     for kind in item.kinds:
-        if kind in named and not _same(named[kind], item.path):
-            before[kind] = named[kind]
-            continue
-        if kind in named:
-            continue
-        found = None
-        if kind == "measurement":
-            paths = [each.path for each in others if kind in each.kinds]
-            found = measured_before(item.path, item.history, paths, hashes)
-        elif kind == "reconstruction":
-            images = [each for each in items if kind in each.kinds]
-            told = {each.path: each.history for each in images if each is not item}
-            found = imaged_before(item.path, item.history, told)
-            if found is None and len(images) == 2 and images[1] is item:
-                first = images[0]
-                related = imaged_before(first.path, first.history, {item.path: item.history})
-                found = None if related == item.path else first.path
-        if found is not None:
+        found = named[kind] if kind in named else _related(item, kind, items, hashes)
+        if found is not None and not (kind in named and _same(found, item.path)):
             before[kind] = found
     return replace(item, before=before)
+
+
+def _related(item: Item, kind: str, items: Sequence[Item], hashes: Hashes) -> Path | None:
+    """Return the file of a kind that stands before another, by what histories and hashes say."""
+    if kind == "measurement":
+        paths = [each.path for each in items if each is not item and kind in each.kinds]
+        return measured_before(item.path, item.history, paths, hashes)
+    if kind == "reconstruction":
+        return _images_before(item, [each for each in items if kind in each.kinds])
+    return None
+
+
+def _images_before(item: Item, images: Sequence[Item]) -> Path | None:
+    told = {each.path: each.history for each in images if each is not item}
+    found = imaged_before(item.path, item.history, told)
+    if found is not None or len(images) != 2 or images[1] is not item:
+        return found
+    first = images[0]
+    related = imaged_before(first.path, first.history, {item.path: item.history})
+    return None if related == item.path else first.path
