@@ -38,6 +38,8 @@ class _Surroundings:
         self._lock = threading.Lock()
         self._inside = 0
         self._stdout: TextIO = sys.stdout
+        self._process = os.getpid()
+        self._exit = os._exit
         self._folder: str | None = None
         self._filters: list[Any] = []
 
@@ -50,6 +52,8 @@ class _Surroundings:
             self._folder = None
             with suppress(OSError):  # the folder is gone
                 self._folder = os.getcwd()  # noqa: PTH109 - a plain string is all that is kept
+            self._process, self._exit = os.getpid(), os._exit
+            os._exit = self._refuse_exit
             sys.stdout = sys.stderr  # stdout carries data, as the JSON of --json
 
     def leave(self) -> None:
@@ -57,7 +61,7 @@ class _Surroundings:
             self._inside -= 1
             if self._inside:
                 return
-            sys.stdout = self._stdout
+            sys.stdout, os._exit = self._stdout, self._exit
             if list(warnings.filters) != self._filters:
                 warnings.resetwarnings()
                 for entry in reversed(self._filters):
@@ -65,6 +69,12 @@ class _Surroundings:
             if self._folder is not None:
                 with suppress(OSError):
                     os.chdir(self._folder)
+
+    def _refuse_exit(self, status: int) -> NoReturn:
+        """Stand for `os._exit`, which would end all without a word and with the exit code of a success."""
+        if os.getpid() != self._process:  # a child that the plugin has forked
+            self._exit(status)
+        raise SystemExit(f"os._exit({status})")
 
 
 _SURROUNDINGS = _Surroundings()
@@ -74,7 +84,8 @@ _SURROUNDINGS = _Surroundings()
 def surroundings_kept() -> Iterator[None]:
     """Run code of a plugin: its prints go to stderr, and what it changes in the process is undone.
 
-    Put back are the folder of the process, the filters of warnings and NumPy's error handling.
+    Put back are the folder of the process, the filters of warnings and NumPy's error handling; `os._exit`
+    raises SystemExit here.
     """
     _SURROUNDINGS.enter()
     try:
@@ -118,7 +129,7 @@ def _complain(text: str) -> None:
 def contained(who: str) -> Iterator[None]:
     """Run code of a plugin: its errors become `PluginError`, and see `surroundings_kept`.
 
-    What ends the process at once (`os._exit`, a crash) cannot be held; no output is half written then.
+    A crash of the interpreter (a segmentation fault) cannot be held; no output is half written then.
 
     Parameters
     ----------

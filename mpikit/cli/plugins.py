@@ -87,16 +87,26 @@ def check_plugin(
         list[str] | None, typer.Option("--param", "-p", help="Option of the method, name=value.")
     ] = None,
     kind: Kind = None,
+    extremes: Annotated[
+        bool,
+        typer.Option(
+            "--extremes",
+            help="Also try zeros, NaN, one frame, one sample and 1e30 V: some thirty scans; a learned method "
+            "is trained on each.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Check that a method keeps the contract of its record; a learned method is trained for it.
 
     mpikit plugins check harmonic
+
+    mpikit plugins check harmonic --extremes
     """
     from mpikit.cli.console import say, show_json
     from mpikit.options import parse_options
     from mpikit.records import Denoiser
-    from mpikit.testing import check_denoiser, check_noise_model
+    from mpikit.testing import check_denoiser, check_extremes, check_noise_model
 
     offers = _named(name, kind)
     if param and len(offers) > 1:
@@ -112,6 +122,8 @@ def check_plugin(
                 check_denoiser(record, options)
             else:
                 check_noise_model(record, options)
+            if extremes:
+                check_extremes(record, options)
         except AssertionError as error:
             raise PluginError(f"{_kind(record)} {name!r} breaks the contract: {error}") from error
         if not json:

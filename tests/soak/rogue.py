@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import warnings
@@ -20,6 +21,8 @@ if os.environ.get("ROGUE_AT_IMPORT") == "print":
     print("printed at import")
     os.chdir("/")
     np.seterr(all="raise")
+if os.environ.get("ROGUE_AT_IMPORT") == "leave":
+    os._exit(0)
 
 
 class End(BaseException):
@@ -47,8 +50,10 @@ WAYS = {
     "tells odd steps": lambda scan, run: run.tell(Step("one", None)),
     "tells odd figures": lambda scan, run: run.tell(Step(1, 1, {"loss": "high"})),
     "tells odd findings": lambda scan, run: run.tell(Finding("found", 1, None)),
-    "dies": lambda scan, run: os._exit(0),
+    "leaves": lambda scan, run: os._exit(0),
+    "dies": lambda scan, run: os.kill(os.getpid(), signal.SIGSEGV),
     # these do no harm
+    "forks": lambda scan, run: os.waitpid(os.fork() or os._exit(0), 0),
     "prints": lambda scan, run: print("rogue was here"),
     "changes NumPy": lambda scan, run: np.seterr(all="raise"),
     "changes warnings": lambda scan, run: warnings.filterwarnings("error", message="rogue"),

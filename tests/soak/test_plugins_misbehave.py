@@ -22,14 +22,14 @@ from mpikit.cli import main
 from mpikit.plugins import registry
 
 NAME = "rogue 0.1"
-HARMLESS_WAYS = ("prints", "changes NumPy", "changes warnings", "changes the folder")
+HARMLESS_WAYS = ("forks", "prints", "changes NumPy", "changes warnings", "changes the folder")
 HARMFUL_WAYS = [way for way in rogue.WAYS if way not in (*HARMLESS_WAYS, "dies")]
 HARMLESS_OUTPUTS = ("float64", "another order", "its input", "a subclass")
 HARMFUL_OUTPUTS = [output for output in rogue.OUTPUTS if output not in HARMLESS_OUTPUTS]
 NO_NUMBERS = ("NaN", "one infinity", "too large for float32")
 PLACES = {  # of a denoiser; without a scan or a run there is less to do
-    "build": ("raises", "exits", "ends", "recurses"),
-    "missing": ("raises", "exits", "ends", "recurses", "writes", "answers oddly"),
+    "build": ("raises", "exits", "leaves", "ends", "recurses"),
+    "missing": ("raises", "exits", "leaves", "ends", "recurses", "writes", "answers oddly"),
     "fit": HARMFUL_WAYS,
     "denoise": HARMFUL_WAYS,
 }
@@ -78,7 +78,7 @@ def command(installed, folder, monkeypatch, capsys):
 def surroundings():
     """What the plugin changes in the process, if it can."""
     filters = [each for each in warnings.filters if "rogue" in str(each[1])]
-    return Path.cwd(), np.geterr(), filters, sys.stdout
+    return Path.cwd(), np.geterr(), filters, sys.stdout, os._exit
 
 
 def parameters(at, how):
@@ -199,6 +199,7 @@ def test_a_rogue_in_a_comparison_leaves_the_others_alone(command, folder, how):
         ("begin", "odd"),
         ("draw", "raises"),
         ("draw", "exits"),
+        ("draw", "leaves"),
         ("draw", "ends"),
         ("draw", "writes"),
         *(("output", output) for output in HARMFUL_OUTPUTS if output != "too large for float32"),
@@ -232,15 +233,22 @@ def process(site, folder, *arguments, **surroundings):
     )
 
 
-@pytest.mark.parametrize("at", ["fit", "denoise"])
-def test_a_plugin_that_ends_the_process(site, folder, at):
+def test_a_plugin_that_crashes_the_process(site, folder):
     (folder / "out.mdf").write_text("old")
     before = hashes(folder)
-    line = ("denoise", "-m", "rogue", "scan.mdf", "-o", "out.mdf", "--force", *parameters(at, "dies"))
+    line = ("denoise", "-m", "rogue", "scan.mdf", "-o", "out.mdf", "--force", *parameters("fit", "dies"))
     started = process(site, folder, *line)
     out, _ = started.communicate(timeout=120)
-    assert (started.returncode, out) == (0, "")  # it says itself that all is well, and nobody can object
+    assert (started.returncode, out) == (-signal.SIGSEGV, "")
     assert hashes(folder) == before
+
+
+def test_a_plugin_that_ends_the_process_at_import(site, folder):
+    started = process(site, folder, "plugins", "list", ROGUE_AT_IMPORT="leave")
+    out, err = started.communicate(timeout=120)
+    assert started.returncode == 0, err
+    assert "harmonic" in out
+    assert "skipped rogue (rogue 0.1): import failed: SystemExit: os._exit(0)" in err
 
 
 def test_a_plugin_that_touches_its_surroundings_at_import(site, folder):

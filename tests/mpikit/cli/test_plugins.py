@@ -106,6 +106,19 @@ def test_check_of_a_broken_contract_is_4(installed, good_plugin, monkeypatch, ca
     )
 
 
+def test_check_with_extremes(installed, good_plugin, monkeypatch, capsys):
+    breaks = good_plugin.replace("signal.copy()", "signal[:] / (scan.signal.shape[-1] > 1)")
+    assert breaks != good_plugin
+    installed("breaks", breaks)
+    assert run("check", "savgol", "--extremes").stderr == "denoiser 'savgol' keeps the contract\n"
+    assert run("check", "box").exit_code == 0
+    monkeypatch.setattr("sys.argv", ["mpikit", "plugins", "check", "box", "--extremes"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 4
+    assert "breaks the contract: box and 1 samples: " in capsys.readouterr().err
+
+
 def test_check_with_wrong_options():
     with pytest.raises(UsageError, match="has no option 'snr'"):
         run("check", "gaussian", "-p", "snr=3")
