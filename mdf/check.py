@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ _PHASE = "/acquisition/drivefield/phase"
 _BASE = "/acquisition/drivefield/baseFrequency"
 _SIGNED = ("/acquisition/gradient", "/acquisition/offsetField", "/calibration/offsetFields")
 _FROM_OTHERS = (spec.DRIVE_CHANNELS, _WAVEFORM, _CYCLE)  # made of strength and divider, which are named
+_LARGEST_MULTIPLE = 10**18  # of dividers; more does not fit into 64 bits
 _FORMS = {"uuid": "a UUID", "time": "a time like 2026-03-02T10:15:30.500, in UTC"}
 
 
@@ -172,8 +174,19 @@ def _derive(values: dict[str, Any]) -> None:
     wrapped = np.mod(phase + np.pi, 2 * np.pi) - np.pi  # the standard has phases from -pi to below pi
     values[_PHASE] = np.where((phase >= -np.pi) & (phase < np.pi), phase, wrapped)
     values.setdefault(_WAVEFORM, np.full(divider.shape, "sine", object))
-    together = np.lcm.reduce(divider[active] if np.any(active) else divider.reshape(-1))
-    values.setdefault(_CYCLE, np.asarray(together / values[_BASE]))
+    if _CYCLE not in values:
+        values[_CYCLE] = np.asarray(_multiple(divider[active] if np.any(active) else divider) / values[_BASE])
+
+
+def _multiple(dividers: Array) -> int:
+    """Return the least common multiple."""
+    multiple = 1
+    for divider in np.unique(dividers).tolist():
+        multiple = math.lcm(multiple, divider)
+        if multiple > _LARGEST_MULTIPLE:
+            hint = f"give {_CYCLE}, the time after which the trajectory repeats"
+            raise MdfError(f"{_DIVIDER} has a least common multiple above {_LARGEST_MULTIPLE}", hint=hint)
+    return multiple
 
 
 def _check_missing(fields: Sequence[spec.Field], values: dict[str, Any]) -> None:

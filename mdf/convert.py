@@ -12,7 +12,7 @@ from mdf.compression import Compression
 from mdf.conversion import noise
 from mdf.conversion.blocks import Progress, carry
 from mdf.conversion.options import ConversionError, Frames, Options
-from mdf.conversion.plan import Plan, by_line, make_plan
+from mdf.conversion.plan import Plan, by_line, make_plan, remarks_of_copies
 from mdf.file import File
 from mdf.file import open as open_file
 from mdf.write import create, write
@@ -74,7 +74,7 @@ def _is_copy(file: File, wishes: Options) -> bool:
 
 def _copied(file: File) -> Conversion:
     steps = () if file.version == spec.VERSION else (f"version {file.version} to {spec.VERSION}",)
-    return Conversion(steps, (), (0, 0, 0, 0), "time")
+    return Conversion(steps, tuple(remarks_of_copies(file)), (0, 0, 0, 0), "time")
 
 
 def _summary(plan: Plan) -> Conversion:

@@ -172,10 +172,7 @@ class File(Values):
             if not 0 < samples <= _LONGEST:
                 raise ValueError(f"it is {samples}, expected 1 to {_LONGEST}")
         if self.value(spec.PERMUTED):
-            acquired = self._from_one(spec.PERMUTATION, axes.shape[0])
-            with reading(self.path, spec.PERMUTATION):
-                if len(acquired) != axes.shape[0]:
-                    raise ValueError("expected one index for each frame")
+            acquired = self._from_one(spec.PERMUTATION, axes.shape[0])  # one for each frame, by its shape
         if self.value(spec.SELECTED):
             selection = self._from_one(spec.SELECTION, samples // 2 + 1)
         is_fourier = bool(self.value(spec.FOURIER))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,6 +15,7 @@ import numpy as np
 
 from mdf.errors import MdfError
 from mdf.heap import check_heap
+from mdf.sources import OutsideError, check_sources
 from mdf.spec import Field
 
 LARGEST_VALUE = 2**30  # bytes; metadata that claims to be larger is not believed
@@ -31,6 +31,8 @@ def reading(path: Path, node: str) -> Iterator[None]:
     """Turn all that h5py and numpy raise for a bad file into an `MdfError` that names file and node."""
     try:
         yield
+    except OutsideError as error:
+        raise MdfError(f"{path}: {node} cannot be read: {error}", hint=error.hint) from error
     except MdfError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError, ArithmeticError) as error:
@@ -75,52 +77,8 @@ def find_dataset(root: h5py.Group, node: str) -> h5py.Dataset | None:
         return None
     if not isinstance(found, h5py.Dataset):
         raise TypeError(f"expected a dataset, found a {type(found).__name__.lower()}")
-    if found.external:
-        raise ValueError("its values stand in another file, which is never followed")
-    if found.is_virtual:
-        _check_sources(found, hops=2)
+    check_sources(found, find)
     return None if found.shape is None else found
-
-
-def _check_sources(dataset: h5py.Dataset, hops: int) -> None:
-    """Refuse a virtual dataset with missing sources: HDF5 would give fill values."""
-    if hops == 0:
-        raise ValueError("its source is virtual, and so is the source of that")
-    folder = os.path.dirname(dataset.file.filename)  # noqa: PTH120
-    mapped = 0
-    for source in dataset.virtual_sources():
-        if source.file_name == ".":
-            shape = _source_shape(dataset.file, source.dset_name, hops)
-        else:
-            path = Path(folder, source.file_name)
-            if not path.is_file():
-                raise ValueError(f"its source {source.file_name!r} is missing")
-            with h5py.File(path, "r") as hdf:
-                shape = _source_shape(hdf, source.dset_name, hops)
-        if not _holds(shape, source):
-            raise ValueError(f"its source {source.dset_name!r} is smaller than it should be")
-        mapped += source.vspace.get_select_npoints()
-    if dataset.shape is not None and mapped < dataset.size:
-        raise ValueError(f"it is virtual and only {mapped} of its {dataset.size} values have a source")
-
-
-def _holds(shape: tuple[int, ...], source: Any) -> bool:
-    """Say whether a dataset of this shape has all that a virtual one takes from it."""
-    if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
-        return bool(math.prod(shape) == source.vspace.get_select_npoints())
-    last = source.src_space.get_select_bounds()[1]
-    return len(last) == len(shape) and all(place < size for place, size in zip(last, shape, strict=True))
-
-
-def _source_shape(hdf: h5py.File, node: str, hops: int) -> tuple[int, ...]:
-    source = find(hdf, node)
-    if not isinstance(source, h5py.Dataset) or source.shape is None:
-        raise ValueError(f"its source {node!r} is missing")
-    if source.external:
-        raise ValueError("its values stand in another file, which is never followed")
-    if source.is_virtual:
-        _check_sources(source, hops - 1)
-    return tuple(source.shape)
 
 
 def check_filters(dataset: h5py.Dataset) -> None:

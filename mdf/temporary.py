@@ -150,7 +150,7 @@ def publish(hidden: Path, path: Path, *, overwrite: bool) -> None:
         hidden.replace(path)
     else:
         _link(hidden, path)
-    _sync(path.parent)
+    _sync_folder(path.parent)
 
 
 def _link(hidden: Path, path: Path) -> None:
@@ -170,11 +170,22 @@ def exists(path: Path) -> MdfError:
 
 
 def _sync(path: Path) -> None:
-    """Have the system put a file or folder on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # folders cannot be opened there
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    """Have the system put a file on the disk."""
+    handle = os.open(path, os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the system put the names in a folder on the disk, where it can: the file is in its place anyway.
+
+    On Windows, in a folder that must not be listed and on some file systems it cannot.
+    """
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

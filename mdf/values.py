@@ -18,6 +18,7 @@ from mdf.errors import MdfError
 from mdf.grid import stored_shape
 from mdf.layout import Axes, Ints, Stored, find_axes
 from mdf.nodes import reading
+from mdf.own_nodes import copy_own_nodes, left_out, own_nodes
 from mdf.repair import Array, Repair, fit, tidy_time
 from mdf.sparsity import Sparsity
 from mdf.version1 import Version1, is_version_1
@@ -359,25 +360,19 @@ class Values:
             return self._old.value(path) is None
 
     def user_nodes(self) -> list[str]:
-        """Return the paths of the top-most nodes whose name starts with an underscore."""
-        found = []
-        for path in spec.GROUPS:
-            with reading(self.path, path):
-                group = nodes.find_group(self._hdf, path)
-                if group is not None:
-                    own = [name for name in group if isinstance(name, str) and name.startswith("_")]
-                    hard = [name for name in own if isinstance(group.get(name, getlink=True), h5py.HardLink)]
-                    found += [f"{path.rstrip('/')}/{name}" for name in hard]
-        return found
+        """Return the paths of the top-most nodes whose name starts with an underscore.
+
+        Without those that lead to other files, and virtual datasets.
+        """
+        return own_nodes(self._hdf, self.path)
+
+    def left_out(self) -> list[str]:
+        """Return the paths of the user's nodes that are never copied, for their values stand elsewhere."""
+        return left_out(self._hdf, self.path)
 
     def copy_user_nodes(self, target: h5py.Group) -> None:
         """Copy all nodes of `user_nodes` into an open HDF5 file, except into groups that it lacks."""
-        for path in self.user_nodes():
-            parent, _, name = path.rpartition("/")
-            with reading(self.path, path):
-                group = nodes.find_group(target, parent)
-                if group is not None:
-                    self._hdf.copy(path, group, name)
+        copy_own_nodes(self._hdf, target, self.path)
 
     def user_value(self, path: str) -> Any:
         """Return the value of a user's dataset (text as str), or None if there is none."""

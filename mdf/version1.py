@@ -104,9 +104,15 @@ class Version1:
         return self.data_path in _CALIBRATED
 
     @property
-    def has_pairs(self) -> bool:
-        """Whether spectra are stored, real and imaginary part in a last axis of length 2."""
+    def has_spectra(self) -> bool:
+        """Whether spectra are stored."""
         return self.data_path is not None and self.data_path.endswith("FD")
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether real and imaginary part stand in a last axis of length 2; some programs use a compound."""
+        data = self.dataset(spec.DATA) if self.has_spectra else None
+        return data is not None and data.dtype.kind != "c" and data.dtype.names is None
 
     def has_group(self, path: str) -> bool:
         """Say whether the file has what makes a group of version 2."""
@@ -120,8 +126,6 @@ class Version1:
         """Return the dataset that holds a value of version 2, in its own shape."""
         if path == spec.DATA:
             return None if self.data_path is None else nodes.find_dataset(self._hdf, self.data_path)
-        if path == spec.SELECTION:
-            return nodes.find_dataset(self._hdf, _FREQUENCIES) if self.value(spec.SELECTED) else None
         old = _NAMES.get(path)
         found = None if old is None else nodes.find_dataset(self._hdf, old)
         if found is not None:
@@ -138,11 +142,10 @@ class Version1:
         ValueError
             If version 1 has no such shape.
         """
-        shape = tuple(dataset.shape)
-        pairs = shape[-1:] == (2,)
-        if self.has_pairs and not pairs:
+        shape, has_pairs = tuple(dataset.shape), self.has_pairs
+        if has_pairs and shape[-1:] != (2,):
             raise ValueError(f"it has the shape {shape}, expected a last axis of real and imaginary part")
-        shape = shape[:-1] if self.has_pairs else shape
+        shape = shape[:-1] if has_pairs else shape
         if len(shape) not in {3, 4}:
             raise ValueError(f"it has the shape {shape}, expected (patches,) channels, values and frames")
         squeezed: tuple[int, ...] = ()
@@ -250,17 +253,18 @@ class Version1:
 
     def _selection(self) -> Array | None:
         """Return the stored components, from 1; None if all are stored."""
-        frequencies = self._read(_FREQUENCIES) if self.has_pairs else None
+        frequencies = self._read(_FREQUENCIES) if self.has_spectra else None
         samples, bandwidth = self._same_for_all(spec.SAMPLES), self._same_for_all(spec.BANDWIDTH)
-        if frequencies is None or samples is None or bandwidth is None:
+        if frequencies is None or not frequencies.size or samples is None or bandwidth is None:
             return None
         rows = np.atleast_2d(frequencies)
-        if np.any(rows != rows[0]):
+        if not np.array_equal(rows, np.broadcast_to(rows[0], rows.shape), equal_nan=True):
             raise ValueError(f"{_FREQUENCIES} differs between channels, which version 2 cannot say")
         if rows.shape[1] == int(samples) // 2 + 1:
             return None
-        place = rows[0] * float(samples) / (2 * float(bandwidth))
-        if not np.all(np.isfinite(place)) or np.any(np.abs(place - np.rint(place)) > 0.1):
+        with np.errstate(all="ignore"):
+            place = rows[0] * float(samples) / (2 * float(bandwidth))
+        if not np.all((place > -0.5) & (place < samples)) or np.any(np.abs(place - np.rint(place)) > 0.1):
             raise ValueError(f"{_FREQUENCIES} has frequencies that no sampled period has")
         lines: Array = np.rint(place).astype(np.int64) + 1
         return lines
@@ -279,9 +283,10 @@ class Version1:
         self._note(path, "F09", f"{text!r} is no number, taken as 0")
         return 0
 
-    def _is_background(self) -> Array:
+    def _is_background(self) -> Array | None:
         data = self.dataset(spec.DATA)
-        assert data is not None  # noqa: S101
+        if data is None:
+            return None
         reference = self._read("/study/reference", "flag")
         is_empty = reference is not None and bool(np.any(reference))
         if is_empty:
@@ -296,7 +301,7 @@ class Version1:
 
 
 _MADE: dict[str, Callable[[Version1], Any]] = {
-    spec.FOURIER: lambda old: old.has_pairs,
+    spec.FOURIER: lambda old: old.has_spectra,
     spec.FAST_FRAME_AXIS: lambda old: old._is_calibration,
     spec.PERMUTED: lambda old: old._is_calibration,  # a robot may have gone any way, and nothing says which
     spec.SELECTED: lambda old: old._selection() is not None,

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from mdf import spec, temporary
-from mdf.check import check_dtype, check_kept, complete, store
+from mdf.check import check_dtype, check_kept, complete, store, typed
 from mdf.compression import Compression, CompressionWarning, check_compression, filters
 from mdf.errors import MdfError
 from mdf.file import File
@@ -241,7 +241,7 @@ class Writer:
         Raises
         ------
         MdfError
-            If nothing was written yet, the file has no such value, or it has another shape.
+            If nothing was written yet, the file has no such value, or it has another type or shape.
         """
         if self._hdf is None or self._is_done:
             raise MdfError(
@@ -250,7 +250,9 @@ class Writer:
         stored = self._hdf.get(path)
         if path not in self._contents or not isinstance(stored, h5py.Dataset):
             raise MdfError(f"{self._path}: there is no {path} among the contents, which could be replaced")
-        value = check_dtype(path, np.asarray(value))
+        if spec.FIELDS[path].is_text:
+            raise MdfError(f"{path} is text, only numbers are replaced")
+        value = typed(spec.FIELDS[path], value)
         if value.shape != stored.shape:
             raise MdfError(f"{path} has the shape {value.shape}, expected {stored.shape} as at first")
         with self._writing():
@@ -358,8 +360,8 @@ class Writer:
         """Turn all that goes wrong into an `MdfError`."""
         try:
             yield
-            if self._sink is not None:
-                self._sink.check()
+            assert self._sink is not None  # noqa: S101
+            self._sink.check()
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             raise MdfError(f"{self._path}: cannot be written: {error}") from error
 
@@ -408,8 +410,8 @@ class Writer:
             self._hdf.close()
         if self._sink is not None:
             self._sink.close()
-        if self._hidden is not None:
-            temporary.release(self._hidden)
+        assert self._hidden is not None  # noqa: S101
+        temporary.release(self._hidden)
 
 
 _PIECES = {0: "frames", 3: "values"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from mpikit.files import check_output, write_atomically
 
 FORMAT = "mpikit-checkpoint"
 VERSION = 1
+_LONGEST_PID = 20  # digits
 
 
 class FileCheckpoint:
@@ -190,7 +192,8 @@ def only_one(path: Path, *, of: str) -> Iterator[None]:
     Raises
     ------
     InputError
-        When somebody else works on it, or the file cannot be made.
+        When somebody else works on it, the file cannot be made, or what is there is no lock: a link, or a
+        file with something else in it.
     """
     handle = _lock(path, of)
     try:
@@ -206,15 +209,11 @@ def only_one(path: Path, *, of: str) -> Iterator[None]:
 
 def _lock(path: Path, of: str) -> int:
     while True:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            check_output(path, overwrite=True)
-            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        handle = _open(path)
         try:
             _hold(handle)
         except (BlockingIOError, PermissionError):
-            owner = os.pread(handle, 20, 0).decode(errors="replace") if hasattr(os, "pread") else ""
+            owner = os.pread(handle, _LONGEST_PID, 0).decode(errors="replace") if hasattr(os, "pread") else ""
             os.close(handle)
             raise InputError(
                 f"{of} is being trained by another process{f' ({owner})' if owner else ''}",
@@ -225,9 +224,47 @@ def _lock(path: Path, of: str) -> int:
         if _is_file(handle, path):
             with suppress(OSError):  # a full disk: then nobody is told who it is
                 os.truncate(handle, 0)
+                os.lseek(handle, 0, os.SEEK_SET)
                 os.write(handle, str(os.getpid()).encode())
             return handle
         os.close(handle)  # whoever had it before removed the file between opening and locking
+
+
+def _open(path: Path) -> int:
+    """Open or make a file of a lock; nothing is written yet, and what is no lock is refused."""
+    if path.is_symlink():  # for the message, and where links cannot be refused while opening
+        raise _no_lock(path, "a symbolic link")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        check_output(path, overwrite=True)
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    what = _otherwise(handle)
+    if what:
+        os.close(handle)
+        raise _no_lock(path, what)
+    return handle
+
+
+def _otherwise(handle: int) -> str:
+    """Say what an open file is, if it cannot be the file of a lock."""
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode):
+        return "no file"
+    if state.st_nlink > 1:
+        return "a file with a second name"
+    content = b""
+    with suppress(PermissionError):  # on Windows nobody else reads what is locked
+        content = os.read(handle, _LONGEST_PID + 1)
+    is_ours = len(content) <= _LONGEST_PID and (not content or content.isdigit())
+    return "" if is_ours else "a file with something else in it"
+
+
+def _no_lock(path: Path, what: str) -> InputError:
+    return InputError(
+        f"{path} is {what}, expected none or the lock of mpikit",
+        hint="move it away, or choose another name with --output",
+    )
 
 
 def _is_file(handle: int, path: Path) -> bool:

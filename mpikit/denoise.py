@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from mpikit.errors import InputError, MpikitError, PluginError
 from mpikit.events import Event, Warned, silent
-from mpikit.guarded import checked_output, protected
+from mpikit.frozen import protected
+from mpikit.guarded import checked_output
 from mpikit.independence import warn_of_correlation
 from mpikit.judging import Holdout, Score, hold_out
 from mpikit.locked import warn_of_locked_lines

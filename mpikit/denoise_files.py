@@ -16,6 +16,7 @@ from mpikit.denoise_outcome import Outcome, made_before
 from mpikit.device import set_torch_threads, torch_threads
 from mpikit.errors import InputError, MpikitError, NumericalError, UsageError
 from mpikit.events import Event, Finding, Step, silent
+from mpikit.files import refuse_inputs
 from mpikit.scan import Repeats
 from mpikit.scan_set import measurement_files
 from mpikit.workers import check_workers, one_by_one
@@ -264,6 +265,8 @@ def _files(
                 hint="leave --output out to write beside each file, or rename one of them",
             )
         outputs[output] = path
+    models = () if request.model is None else (request.model,)
+    refuse_inputs(outputs, (*found, *request.background_files, *models))
     return [
         _File(number, source, output, source.exists(), not output.exists())
         for number, (output, source) in enumerate(outputs.items(), 1)

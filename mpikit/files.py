@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from mpikit.errors import InputError
+from mpikit.errors import InputError, UsageError
 
 _TAKEN: ContextVar[list[tuple[Path, str]] | None] = ContextVar("taken", default=None)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_READ: ContextVar[tuple[Path, ...]] = ContextVar("read", default=())
 
 
 @contextmanager
@@ -32,6 +33,81 @@ def planning() -> Iterator[list[tuple[Path, str]]]:
         _TAKEN.reset(token)
 
 
+@contextmanager
+def reading(*paths: Path) -> Iterator[None]:
+    """Count files among the inputs of all that is done meanwhile, such as the plan of a command.
+
+    Parameters
+    ----------
+    *paths : Path
+        No output may be one of them.
+    """
+    token = _READ.set((*_READ.get(), *paths))
+    try:
+        yield
+    finally:
+        _READ.reset(token)
+
+
+def is_input(path: Path, inputs: Iterable[Path]) -> bool:
+    """Say whether a file is an input: one of these, one of `reading`, or one that holds values of these.
+
+    Parameters
+    ----------
+    path : Path
+        It may be absent.
+    inputs : iterable of Path
+        Any of them may be a link, or absent.
+    """
+    place = _place_on_disk(path)
+    return place is not None and place in _places_on_disk(inputs)
+
+
+def refuse_inputs(made: Mapping[Path, Path], inputs: Iterable[Path]) -> None:
+    """Refuse the outputs of several files before any work, when one is an input.
+
+    Parameters
+    ----------
+    made : mapping of Path to Path
+        Each output, and the file that it is made of.
+    inputs : iterable of Path
+        All files that are read.
+
+    Raises
+    ------
+    UsageError
+    """
+    there = {path: place for path in made if (place := _place_on_disk(path)) is not None}
+    read = _places_on_disk(inputs) if there else {}
+    for path, place in there.items():
+        if place in read:
+            raise UsageError(
+                f"the output of {made[path]}, {path}, is the input {read[place]}",
+                hint="leave one of the two out, or name another folder with --output",
+            )
+
+
+def _places_on_disk(inputs: Iterable[Path]) -> dict[tuple[int, int], Path]:
+    """Return what is read by where it is, whatever it is called; of a virtual dataset the sources too."""
+    found: dict[tuple[int, int], Path] = {}
+    for path in (*inputs, *_READ.get()):
+        from mdf.virtual import sources_of  # h5py is not loaded where nothing is read
+
+        for place in map(_place_on_disk, (path, *sources_of(path))):
+            if place is not None:
+                found.setdefault(place, path)
+    return found
+
+
+def _place_on_disk(path: Path) -> tuple[int, int] | None:
+    """Return what `Path.samefile` compares; None when there is no file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
 def check_output(
     path: Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False, option: str = "--output"
 ) -> None:
@@ -42,7 +118,8 @@ def check_output(
     path : Path
         File to be written.
     inputs : tuple of Path
-        Files that are read; the output may be none of them, not even through a link.
+        Files that are read; the output may be none of them, not even through a link. Those of `reading`
+        are added.
     overwrite : bool
         A file of this name may be replaced.
     option : str
@@ -57,7 +134,7 @@ def check_output(
         exists = path.exists()
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
-    if exists and any(other.exists() and path.samefile(other) for other in inputs):
+    if exists and is_input(path, inputs):
         raise InputError(f"the output {path.name} is an input", hint=f"choose another name with {option}")
     if path.is_dir():
         raise InputError(f"the output {path} is a folder", hint=f"name a file with {option}")
@@ -104,39 +181,19 @@ def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> 
     InputError
         As `check_output`, or when the disk is full.
     """
+    import mdf
+    from mdf import temporary
+
     check_output(path, overwrite=overwrite)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        temporary = Path(name)
+        hidden = temporary.claim(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(os.open(hidden, _NEW, 0o666), "wb") as file:  # the system takes the umask off
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private, a user's file is not
-            if overwrite:
-                temporary.replace(path)
-            else:
-                _place(temporary, path)
+            temporary.publish(hidden, path, overwrite=overwrite)
         finally:
-            temporary.unlink(missing_ok=True)
-    except FileExistsError as error:
+            temporary.release(hidden)
+    except mdf.MdfError as error:
         raise _taken(path, "--output") from error
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _place(temporary: Path, path: Path) -> None:
-    """Give a file its name, unless somebody else has taken that name meanwhile (`FileExistsError`)."""
-    try:
-        os.link(temporary, path)  # unlike a rename it replaces nothing
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        temporary.replace(path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -6,93 +6,27 @@ mpikit sees a method that keeps its word or raises an error with its name.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TextIO, get_args
+from typing import Any, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from mpikit.errors import MpikitError, NumericalError, PluginError
+from mpikit.errors import InputError, NumericalError, PluginError, UsageError
 from mpikit.events import Event, Finding, Step
-from mpikit.records import Denoiser, Method, NoiseModel, Run
+from mpikit.frozen import frozen, protected, read_only
+from mpikit.records import Checkpoint, Denoiser, Method, NoiseModel, Run
 from mpikit.scan import Scan
+from mpikit.surroundings import is_passing, outside, surroundings_kept
 
 SLOW = 5.0  # s: loading a plugin that takes longer is told
 HINT = "--debug shows where; the authors of the plugin will want to see it"
-
-
-class _Surroundings:
-    """What belongs to the whole process: several threads may be inside plugins at once.
-
-    The first to go in keeps it, the last to come out puts it back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._stdout: TextIO = sys.stdout
-        self._process = os.getpid()
-        self._exit = os._exit
-        self._folder: str | None = None
-        self._filters: list[Any] = []
-
-    def enter(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside > 1:
-                return
-            self._stdout, self._filters = sys.stdout, list(warnings.filters)
-            self._folder = None
-            with suppress(OSError):  # the folder is gone
-                self._folder = os.getcwd()  # noqa: PTH109 - a plain string is all that is kept
-            self._process, self._exit = os.getpid(), os._exit
-            os._exit = self._refuse_exit
-            sys.stdout = sys.stderr  # stdout carries data, as the JSON of --json
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside:
-                return
-            sys.stdout, os._exit = self._stdout, self._exit
-            if list(warnings.filters) != self._filters:
-                warnings.resetwarnings()
-                for entry in reversed(self._filters):
-                    warnings.filters.insert(0, entry)  # type: ignore[attr-defined]
-            if self._folder is not None:
-                with suppress(OSError):
-                    os.chdir(self._folder)
-
-    def _refuse_exit(self, status: int) -> NoReturn:
-        """Stand for `os._exit`, which would end all without a word and with the exit code of a success."""
-        if os.getpid() != self._process:  # a child that the plugin has forked
-            self._exit(status)
-        raise SystemExit(f"os._exit({status})")
-
-
-_SURROUNDINGS = _Surroundings()
-
-
-@contextmanager
-def surroundings_kept() -> Iterator[None]:
-    """Run code of a plugin: its prints go to stderr, and what it changes in the process is undone.
-
-    Put back are the folder of the process, the filters of warnings and NumPy's error handling; `os._exit`
-    raises SystemExit here.
-    """
-    _SURROUNDINGS.enter()
-    try:
-        with np.errstate():
-            yield
-    finally:
-        _SURROUNDINGS.leave()
+_OURS = (UsageError, InputError, PluginError, NumericalError)
 
 
 @contextmanager
@@ -127,7 +61,7 @@ def _complain(text: str) -> None:
 
 @contextmanager
 def contained(who: str) -> Iterator[None]:
-    """Run code of a plugin: its errors become `PluginError`, and see `surroundings_kept`.
+    """Run code of a plugin: its errors name it, and see `mpikit.surroundings.surroundings_kept`.
 
     A crash of the interpreter (a segmentation fault) cannot be held; no output is half written then.
 
@@ -139,24 +73,37 @@ def contained(who: str) -> Iterator[None]:
     Raises
     ------
     PluginError
-        For every error but those of mpikit, also for SystemExit; Ctrl-C passes.
+        For every error but those below, also for SystemExit. Ctrl-C passes, and so does what a listener or a
+        checkpoint raises that the plugin has called.
+    MpikitError, mdf.MdfError, MemoryError
+        Of the same kind as that of the plugin, with its name in front.
     """
     with surroundings_kept():
         try:
             yield
-        except (MpikitError, KeyboardInterrupt, GeneratorExit, MemoryError):
+        except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
+            if is_passing(error):
+                raise
             blame(who, error)
 
 
 def blame(who: str, error: BaseException) -> NoReturn:
-    """Raise a `PluginError` that names the method and its distribution; errors of MDF files pass."""
+    """Raise an error of the same kind, or else a `PluginError`, that names method and distribution."""
     from mdf.errors import MdfError
 
-    if isinstance(error, MdfError):
-        raise error
-    words = f"{type(error).__name__}: {error}".rstrip(": ")
+    told = str(error)
+    if isinstance(error, (*_OURS, MdfError, MemoryError)):
+        if who in told:
+            raise error
+        # a class of our own: that of a plugin may have any exit code
+        kind = next(each for each in (*_OURS, MdfError, MemoryError) if isinstance(error, each))
+        named = kind(f"{who}: {told}".rstrip(": "))
+        if not isinstance(named, MemoryError):
+            named.hint = str(getattr(error, "hint", ""))
+        raise named from error
+    words = f"{type(error).__name__}: {told}".rstrip(": ")
     if isinstance(error, SystemExit):
         words = f"it tried to end the process ({words})"
     raise PluginError(f"{who} failed: {words}", hint=HINT) from error
@@ -191,18 +138,6 @@ def checked_output(output: object, shape: tuple[int, ...], who: str, what: str =
     if not np.isfinite(output).all():
         raise NumericalError(f"{who} gave a {what} with values that are no numbers")
     return output
-
-
-def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a view that cannot be written into."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def protected(scan: Scan) -> Scan:
-    """Return a scan whose signals and background cannot be written into."""
-    return replace(scan, signal=read_only(scan.signal), background=read_only(scan.background))
 
 
 def guarded_denoiser(record: Denoiser, who: str) -> Denoiser:
@@ -251,7 +186,8 @@ class _GuardedBuild:
             raise PluginError(
                 f"{self.who} built a {type(built).__name__} without {', '.join(lacks)}", hint=HINT
             )
-        return GuardedMethod(built, self.who)
+        # one at arm's length is not held twice: it would draw other numbers
+        return built if type(built) is GuardedMethod else GuardedMethod(built, self.who)
 
 
 @dataclass(frozen=True)
@@ -288,13 +224,15 @@ class GuardedMethod:
 
     def fit(self, scans: Sequence[Scan], /, *, run: Run) -> None:
         """Learn from scans that cannot be written into."""
+        given = _guarded_run(run, self._who)
         with contained(self._who):
-            self.method.fit([protected(scan) for scan in scans], run=_with_checked_events(run))
+            self.method.fit([protected(scan) for scan in scans], run=given)
 
     def denoise(self, scan: Scan, /, *, run: Run) -> NDArray[np.float32]:
         """Return the denoised signals (N, J, C, V) in memory of their own."""
+        given = _guarded_run(run, self._who)
         with contained(self._who):
-            output = self.method.denoise(protected(scan), run=_with_checked_events(run))
+            output = self.method.denoise(protected(scan), run=given)
         what = f"signal for {scan.name}"
         found = checked_output(output, scan.signal.shape, self._who, what)
         with np.errstate(over="ignore"):
@@ -302,45 +240,79 @@ class GuardedMethod:
         return checked_output(kept, kept.shape, self._who, what)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what was learnt, as arrays that can be kept."""
+        """Return copies of what was learnt, as arrays that can be kept."""
         with contained(self._who):
-            state = self.method.state()
-        if not isinstance(state, Mapping):
-            raise PluginError(
-                f"{self._who} gave a {type(state).__name__} as its state, expected a dict of arrays",
-                hint=HINT,
-            )
+            state = _checked_state(self.method.state(), self._who)
         for name, value in state.items():
-            kind = value.dtype.kind if isinstance(value, np.ndarray) else ""
-            if not isinstance(name, str) or kind not in tuple("fiub"):
-                found = f"array of {value.dtype}" if kind else type(value).__name__
-                raise PluginError(
-                    f"{self._who} has {name!r} in its state, an object of type {found}: it cannot be kept",
-                    hint="the state is a dict of NumPy arrays of real numbers",
-                )
             if not np.isfinite(value).all():
                 raise NumericalError(f"{self._who} has values in {name!r} of its state that are no numbers")
-        return dict(state)
+        return state
 
     def restore(self, state: Mapping[str, NDArray[Any]], /) -> None:
         """Take back what was learnt; a state that does not fit is an error of the file, told as it is."""
         with surroundings_kept():
             try:
-                self.method.restore(state)
+                self.method.restore({name: read_only(value) for name, value in state.items()})
             except SystemExit as error:
                 blame(self._who, error)
 
 
-def _with_checked_events(run: Run) -> Run:
-    """Return a run that refuses what is no event."""
+def _checked_state(state: object, who: str, kinds: str = "fiub") -> dict[str, NDArray[Any]]:
+    """Return copies of the arrays of a state; what is learnt later does not change them."""
+    if not isinstance(state, Mapping):
+        raise PluginError(
+            f"{who} gave a {type(state).__name__} as its state, expected a dict of arrays", hint=HINT
+        )
+    for name, value in state.items():
+        kind = value.dtype.kind if isinstance(value, np.ndarray) else ""
+        if not isinstance(name, str) or kind not in tuple(kinds):
+            found = f"array of {value.dtype}" if kind else type(value).__name__
+            raise PluginError(
+                f"{who} has {name!r} in its state, an object of type {found}: it cannot be kept",
+                hint="the state is a dict of NumPy arrays of real numbers",
+            )
+    return {name: np.array(value) for name, value in state.items()}
+
+
+def own_chance(rng: np.random.Generator) -> np.random.Generator:
+    """Return a generator for a plugin alone; the other one goes on alike, whatever the plugin does."""
+    return np.random.default_rng(rng.integers(1 << 63, size=2))
+
+
+def _guarded_run(run: Run, who: str) -> Run:
+    """Return a run that refuses what is no event, and through which no other method is reached."""
 
     def tell(event: Event) -> None:
         problem = _problem_of(event)
         if problem:
             raise TypeError(problem)
-        run.tell(event)
+        kept = frozen(event)
+        with outside():
+            run.tell(kept)
 
-    return replace(run, tell=tell)
+    checkpoint = None if run.checkpoint is None else _GuardedCheckpoint(run.checkpoint, who)
+    return replace(run, rng=own_chance(run.rng), tell=tell, checkpoint=checkpoint)
+
+
+@dataclass(frozen=True)
+class _GuardedCheckpoint:
+    """A checkpoint of which a plugin reaches no more than it should."""
+
+    _given: Checkpoint
+    _who: str
+
+    def load(self) -> dict[str, NDArray[Any]] | None:
+        """Return copies: a fit may go on in them."""
+        with outside():
+            state = self._given.load()
+        return None if state is None else {name: np.array(value) for name, value in state.items()}
+
+    def save(self, state: Mapping[str, NDArray[Any]], /) -> None:
+        """Keep a state; NaN and infinity may be in one."""
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        checked = _checked_state(arrays, self._who, "fiubc")
+        with outside():
+            self._given.save(checked)
 
 
 def _problem_of(event: object) -> str:

@@ -21,12 +21,13 @@ from pydantic import BaseModel
 
 from mpikit import hookspecs
 from mpikit.errors import NumericalError, PluginError, UsageError
+from mpikit.frozen import frozen, read_only
 from mpikit.guarded import (
     checked_output,
     contained,
     guarded_denoiser,
     guarded_noise_model,
-    read_only,
+    own_chance,
     watched,
 )
 from mpikit.options import did_you_mean, options_as_text, parse_options
@@ -365,17 +366,25 @@ class _Blamed:
         if not np.isfinite(clean).all():
             raise NumericalError("the signal that noise is added to has values that are no numbers")
         with self._offer.blamed():
-            drawn = self.drawn_from(read_only(clean), **more)
+            drawn = self.drawn_from(read_only(clean), **_for_plugin(self._offer, more))
         return checked_output(drawn, clean.shape, self._offer.who, "noise")
 
 
 class _BlamedWhole(_Blamed):
     def begin(self, **more: Any) -> Noise:
         with self._offer.blamed():
-            begun = cast(WholeNoise, self.drawn_from).begin(**more)
+            begun = cast(WholeNoise, self.drawn_from).begin(**_for_plugin(self._offer, more))
         if not callable(begun):
             raise PluginError(f"{self._offer.who} began with a {type(begun).__name__}, expected noise")
         return _Blamed(self._offer, begun)
+
+
+def _for_plugin(offer: Offer[NoiseModel], given: dict[str, Any]) -> dict[str, Any]:
+    """Return copies of what noise is given, and a generator of its own: other noise shares them."""
+    if offer.is_own:
+        return given
+    own = {name: frozen(value) for name, value in given.items()}
+    return own | ({"rng": own_chance(own["rng"])} if "rng" in own else {})
 
 
 def _split(text: str) -> Sequence[str]:

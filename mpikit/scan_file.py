@@ -143,7 +143,7 @@ def _frames(file: mdf.File, kind: Any) -> NDArray[np.float32]:
 
 def _said(file: mdf.File) -> Repeats | None:
     said = file.user_value(REPEATS)
-    return cast(Repeats, said) if said in get_args(Repeats) else None
+    return cast(Repeats, said) if isinstance(said, str) and said in get_args(Repeats) else None
 
 
 def _stored_lines(file: mdf.File) -> NDArray[np.bool_]:

@@ -19,6 +19,8 @@ from mpikit.provenance import clock
 
 SECONDS = "seconds"
 NO_LOG = "move it away, or start with --force"
+_LARGEST_STEP = 10**18  # no training has so many, and a float holds them
+_SHOWN = 40  # letters of a name in a message
 BOUND = " is a lower bound"  # what follows the name of a figure, as the name of a column
 
 
@@ -176,15 +178,32 @@ def _read(path: Path) -> list[dict[str, Any]]:
             raise InputError(
                 f"{path} is no log of a training: line {place + 1} is no JSON", hint=NO_LOG
             ) from error
-        if not isinstance(row, dict) or not _is_whole(row.get("step")) or not _is_number(row.get(SECONDS)):
+        if not isinstance(row, dict) or not _is_whole(row.get("step")) or not _is_finite(row.get(SECONDS)):
             raise InputError(f"{path} is no log of a training: line {place + 1} is no row", hint=NO_LOG)
+        wrong = [name for name in row if not _fits(name, row[name])]
+        if wrong:
+            raise InputError(
+                f"{path} is no log of a training: line {place + 1} has no number for {wrong[0][:_SHOWN]!r}",
+                hint=NO_LOG,
+            )
         rows.append(row)
     return rows
 
 
+def _fits(name: str, value: object) -> bool:
+    """Say whether a value of a row is what `TrainingLog` writes under this name; NaN is as good as null."""
+    if value is None or name in ("step", SECONDS):
+        return True
+    if name.endswith(BOUND):
+        return isinstance(value, bool)
+    if name == "total":
+        return _is_whole(value)
+    return _is_finite(value) or (isinstance(value, float) and math.isnan(value))
+
+
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_STEP
 
 
-def _is_number(value: object) -> bool:
+def _is_finite(value: object) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))

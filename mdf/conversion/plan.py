@@ -106,9 +106,19 @@ def make_plan(file: File, options: Options) -> Plan:
     _choose_axes(file, plan, options)
     _average(file, plan, options)
     _describe(file, plan)
+    plan.remarks += remarks_of_copies(file)
     if options.compression is not None:
         plan.steps.append(f"compressed ({options.compression})")
     return plan
+
+
+def remarks_of_copies(file: File) -> list[str]:
+    """Say which of the user's nodes do not come into the new file."""
+    left = file.left_out()
+    if not left:
+        return []
+    some = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+    return [f"not copied, for the values stand in another file or are virtual: {some}"]
 
 
 def _choose_domain(file: File, plan: Plan, options: Options) -> None:

@@ -1,9 +1,8 @@
-"""What stands in a file, as it is stored: nothing is repaired, nothing outside of the file is touched."""
+"""What stands in a file, as it is stored: nothing is repaired, nothing outside of its folder is touched."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from mdf import spec
 from mdf.heap import check_heap
 from mdf.nodes import check_chunks, find
 from mdf.rules.problem import Problem, error, note
+from mdf.sources import check_places, check_sources
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -47,7 +47,6 @@ class Content:
 
     def __init__(self, hdf: h5py.File) -> None:
         self.hdf = hdf
-        self._folder = os.path.dirname(hdf.filename)  # noqa: PTH120
         self._bytes = Path(hdf.filename).stat().st_size
         self.problems: list[Problem] = []
         self.not_utf8: list[str] = []
@@ -110,7 +109,10 @@ class Content:
     def shape(self, path: str) -> Shape | None:
         """Return the stored shape."""
         with self.reading(path):
-            shape: Shape | None = self.node(path).shape
+            node = self.node(path)
+            if isinstance(node, h5py.Dataset):
+                check_places(node)  # HDF5 may look into other files for a shape
+            shape: Shape | None = node.shape
             return shape
         return None
 
@@ -205,12 +207,8 @@ class Content:
         return value.astype(np.int64) if whole else None
 
     def refuse_foreign(self, dataset: h5py.Dataset) -> None:
-        """Refuse external storage, and virtual datasets without sources: HDF5 would give fill values."""
-        if dataset.external:
-            raise ValueError("its values stand in another file, which is never followed")
-        for source in dataset.virtual_sources() if dataset.is_virtual else []:
-            if source.file_name != "." and not Path(self._folder, source.file_name).is_file():
-                raise ValueError(f"its source {source.file_name!r} is missing")
+        """Refuse external storage, and virtual datasets whose sources are missing or outside its folder."""
+        check_sources(dataset, find)
 
     def _refuse_unbelievable(self, dataset: h5py.Dataset) -> None:
         """Refuse a declared size that the file cannot hold."""

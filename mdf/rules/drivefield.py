@@ -21,7 +21,6 @@ _WAVEFORM = f"{_GROUP}/waveform"
 _CYCLE = f"{_GROUP}/cycle"
 
 _TOLERANCE = 1e-6
-_MOST_DIVIDERS = 256
 _LARGEST_MULTIPLE = 10**18
 
 
@@ -111,9 +110,9 @@ def values(file: Content) -> Problems:
 
 
 def _dividers(file: Content) -> tuple[list[int], list[int]] | None:
-    """Return the dividers of the active components, and all; None if the file does not say."""
+    """Return the dividers of the active components, and all; None if the file does not say, or by D03."""
     divider, strength = file.integers(_DIVIDER), file.reals(_STRENGTH)
-    if divider is None or strength is None or strength.ndim != 3 or not divider.size:
+    if divider is None or strength is None or strength.ndim != 3 or not divider.size or np.any(divider < 1):
         return None
     shape: Shape = strength.shape[1:]
     if divider.shape not in {shape, shape[::-1], (math.prod(shape),)}:
@@ -126,8 +125,6 @@ def _dividers(file: Content) -> tuple[list[int], list[int]] | None:
 def _cycle(dividers: Sequence[int], base: float) -> float | None:
     """Return the least common multiple over the base frequency, s; None if it is beyond all measure."""
     multiple = 1
-    if len(dividers) > _MOST_DIVIDERS or min(dividers) < 1:
-        return None
     for divider in dividers:
         multiple = math.lcm(multiple, divider)
         if multiple > _LARGEST_MULTIPLE:
@@ -148,7 +145,10 @@ def cycle(file: Content) -> Problems:
     if _is_close(found, active):
         return
     what = "not the least common multiple of the active dividers over the base frequency"
-    if _is_close(found, every):
+    if active is None:
+        what = f"the least common multiple of the dividers is above {_LARGEST_MULTIPLE}"
+        yield warning("D06", _CYCLE, what)
+    elif _is_close(found, every):
         yield note("D06", _CYCLE, f"{what}, but that of all dividers", found, active)
     else:
         yield warning("D06", _CYCLE, what, found, active)

@@ -67,12 +67,11 @@ def _walk(file: Content) -> Problems:
 def _name(path: str) -> Problems:
     if path in spec.FIELDS or path in spec.GROUPS:
         return
-    parent = path.rpartition("/")[0] or "/"
     if path in _OLD_NAMES:
         yield note("F11", path, "an old name", path, _OLD_NAMES[path])
     elif path in spec.KNOWN_EXTRAS or path in _EXTRA_GROUPS:
         yield note("F11", path, "not of the standard, but known; names of one's own start with '_'")
-    elif parent in spec.GROUPS or parent in _EXTRA_GROUPS:
+    else:
         yield warning("F11", path, "not a name of the standard; names of one's own start with '_'")
 
 

@@ -21,6 +21,7 @@ from mpikit.cli.completion import choices_of
 from mpikit.errors import InputError
 
 CONFIG = "config"
+PLANS = "mpikit.plans"  # where a context keeps the files that were read
 LARGEST = 100_000  # bytes of a plan: tomllib takes the longer the more names are joined by dots
 PARAM = "param"
 MAY_BE_FILES = {("simulate", "preset"), ("simulate", "phantom")}  # texts that are paths if they have a suffix
@@ -39,7 +40,13 @@ class PlannedCommand(TyperCommand):
         return super().parse_args(ctx, args if ctx.resilient_parsing else with_plan(self, ctx, args))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; of a dry run say which outputs exist, which is no error then."""
+        """Run the command, whose plan is an input; of a dry run say which outputs exist, no error then."""
+        from mpikit.files import reading
+
+        with reading(*ctx.meta.get(PLANS, ())):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: Any) -> Any:
         if not ctx.params.get("dry_run"):
             return super().invoke(ctx)
         from mpikit.cli.console import say
@@ -169,6 +176,7 @@ def with_plan(command: Any, ctx: Any, args: list[str]) -> list[str]:
     path = Path(typed[CONFIG])
     known = [*getattr(getattr(ctx.parent, "command", None), "commands", {command.name: command})]
     table = _table(path, command.name, known)
+    ctx.meta[PLANS] = (path,)
     said = _said(table, entries(command), f"{path.name}: [{command.name}]")
     words: list[str] = []
     arguments: list[str] = []

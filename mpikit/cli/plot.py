@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,6 +76,8 @@ def plot(
             say(f"wrote {made['output']}")
         return
     places = dict.fromkeys(sources) if output is None else _places(sources, output, make=not dry_run)
+    if shows is None:
+        _refuse_inputs(places)
     told: list[dict[str, Any]] = []
     outcomes: dict[Path, MpikitError | mdf.MdfError | None] = {}
     for source, place in places.items():
@@ -120,6 +123,14 @@ def _tried(
         return _plot(source, output, kind, force=force, dry_run=dry_run, shows=shows), None
     except (MpikitError, mdf.MdfError) as error:
         return {"file": str(source), "error": error_as_json(error)}, error
+
+
+def _refuse_inputs(places: Mapping[Path, Path | None]) -> None:
+    """Refuse figures of which one would replace a file that is drawn."""
+    from mpikit.files import refuse_inputs
+    from mpikit.report.plot import default_output
+
+    refuse_inputs({place or default_output(source): source for source, place in places.items()}, places)
 
 
 def _places(sources: list[Path], folder: Path, *, make: bool) -> dict[Path, Path]:

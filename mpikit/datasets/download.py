@@ -18,16 +18,17 @@ from typing import Any, BinaryIO
 import requests
 
 from mpikit.datasets.catalogue import in_bytes
-from mpikit.datasets.web import AGAIN, TIMEOUT, Session, check_status, in_words
+from mpikit.datasets.web import AGAIN, TIMEOUT, Session, check_status, in_words, whole_number
 from mpikit.errors import InputError
 from mpikit.events import Event, Finding, Step
 from mpikit.files import write_atomically
 
 PIECE = 100_000  # bytes that are read at once, and lost at most when a connection breaks
 MEGABYTE = 1_000_000
+_PART = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 SPARE = 10_000_000  # bytes that a disk keeps
-SPAN = re.compile(r"bytes (\d+)-\d+/(\d+)")
-WHOLE = re.compile(r"bytes \*/(\d+)")
+SPAN = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")
+WHOLE = re.compile(r"bytes \*/([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,7 @@ def check_status_or_range(answer: requests.Response, name: str) -> None:
 
 
 def _version(answer: requests.Response, url: str) -> Version:
-    length = answer.headers.get("Content-Length", "")
-    return Version(url, _validator(answer), int(length) if length.isdecimal() else None)
+    return Version(url, _validator(answer), whole_number(answer.headers.get("Content-Length", "")))
 
 
 def _validator(answer: requests.Response) -> str:
@@ -205,7 +205,7 @@ def _goes_on(answer: requests.Response, done: int, version: Version) -> bool:
 
 def _number(pattern: re.Pattern[str], answer: requests.Response, group: int) -> int | None:
     found = pattern.fullmatch(answer.headers.get("Content-Range", ""))
-    return int(found[group]) if found else None
+    return whole_number(found[group]) if found else None
 
 
 def _version_path(part: Path) -> Path:
@@ -227,8 +227,12 @@ def _begun(part: Path, url: str) -> tuple[int, Version]:
 @contextmanager
 def _held(part: Path, name: str) -> Iterator[BinaryIO]:
     """Open a part for this process alone; the lock ends with the process."""
-    handle = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    if part.is_symlink():  # for the message, and where links cannot be refused while opening
+        raise _no_part(part, "a symbolic link")
+    handle = os.open(part, _PART, 0o666)
     with os.fdopen(handle, "r+b") as file:
+        if os.fstat(handle).st_nlink > 1:
+            raise _no_part(part, "a file with a second name")
         try:
             _lock(handle)
         except OSError as error:
@@ -245,6 +249,10 @@ def _held(part: Path, name: str) -> Iterator[BinaryIO]:
                     part.unlink()
                     _version_path(part).unlink(missing_ok=True)
             raise
+
+
+def _no_part(part: Path, what: str) -> InputError:
+    return InputError(f"{part} is {what}, expected none or what has come of a file", hint="move it away")
 
 
 def _lock(handle: int) -> None:

@@ -174,6 +174,8 @@ def _download(known: Dataset, target: Path, expected: _Expected, tell: Callable[
         receipt_path(target).unlink(missing_ok=True)
         new.replace(target)
     except ValueError as error:  # pooch has removed the file
+        if expected.hash is None:  # there was nothing to compare with
+            raise InputError(f"{known.name} cannot be fetched from {url}: {error}") from error
         raise InputError(
             f"{known.name} from {url} is removed again: its hash is not {expected.by}, {expected.hash}",
             hint=_after_wrong_hash(known, expected),

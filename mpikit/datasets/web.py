@@ -19,6 +19,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TIMEOUT = (15, 60)  # s to connect, s without a byte
 LARGEST_RECORD = 4_000_000  # bytes
 HASH = re.compile(r"(md5|sha1|sha256|sha512):[0-9a-fA-F]{32,128}")
+WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 AGAIN = "look at the network connection, and say the same again: it goes on from what has come"
 
 
@@ -58,8 +59,8 @@ class Session(requests.Session):
 @contextmanager
 def in_words(name: str, url: str) -> Iterator[None]:
     """Turn what goes wrong on the way to a server into an `InputError`."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
     try:
+        host = urlsplit(url).netloc.rpartition("@")[2]
         yield
     except requests.exceptions.SSLError as error:
         raise InputError(
@@ -74,6 +75,19 @@ def in_words(name: str, url: str) -> Iterator[None]:
         raise InputError(f"{name} cannot be fetched: no connection to {host}", hint=AGAIN) from error
     except requests.exceptions.RequestException as error:
         raise InputError(f"{name} cannot be fetched from {url}: {error}") from error
+    except ValueError as error:  # of an address that is none, the first one or that of a redirection
+        raise InputError(f"{name} cannot be fetched from {url}: {error}") from error
+
+
+def whole_number(text: str) -> int | None:
+    """Return what a server says as a number, None if it says none.
+
+    At most 18 ASCII digits: Python refuses to read more than 4300, and other digits are no HTTP.
+
+    >>> whole_number("12"), whole_number("-1"), whole_number("1" * 19)
+    (12, None, None)
+    """
+    return int(text) if WHOLE_NUMBER.fullmatch(text) else None
 
 
 def check_status(answer: requests.Response, name: str) -> None:
@@ -160,5 +174,4 @@ def announced_size(name: str, url: str) -> int | None:
     with in_words(name, url), Session(url) as session:
         answer = session.head(url, allow_redirects=True, timeout=TIMEOUT)
         check_status(answer, name)
-        length = answer.headers.get("Content-Length", "")
-        return int(length) if length.isdecimal() else None
+        return whole_number(answer.headers.get("Content-Length", ""))

@@ -15,6 +15,11 @@ from mpikit.experiments.tables import displayed_csv, displayed_markdown
 from mpikit.files import write_atomically
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_OF_A_RUN = rf"{PLAIN.pattern}\.{PLAIN.pattern}\.{PLAIN.pattern}"  # name, scale and device
+TABLE = re.compile(rf"^:file: ({_OF_A_RUN})\.csv$", re.MULTILINE)
+DRAWING = re.compile(rf"^!\[.*\]\(({_OF_A_RUN}\.png)\)$", re.MULTILINE)
+TABLE_ENDINGS = (".csv", ".table.md")
+PAGE = "index.md"
 LARGEST = 150_000  # bytes of a picture
 NARROWEST = 300  # pixels: a picture is not made smaller than that
 INDEX = """\
@@ -42,8 +47,8 @@ def write_results_page(outputs: Sequence[Path], pages: Path) -> list[Path]:
     """Write tables, figures and pages of some runs into a folder of the documentation.
 
     Each experiment has a folder with its tables as CSV and Markdown, its figures under 150 kB and a page that
-    reads the CSV. What an earlier call wrote for these experiments is replaced: give all runs of an
-    experiment, of any scale, in one call.
+    reads the CSV. What an earlier call wrote for these experiments is replaced, and goes: give all runs of an
+    experiment, of any scale, in one call. Other files in the folder stay.
 
     Parameters
     ----------
@@ -73,13 +78,13 @@ def write_results_page(outputs: Sequence[Path], pages: Path) -> list[Path]:
     written = []
     for name, files in made.items():
         written += _replace_experiment(pages / name, files)
-    present = sorted(path.parent.name for path in pages.glob("*/index.md"))
+    present = sorted(path.parent.name for path in pages.glob(f"*/{PAGE}"))
     found = NONE_YET
     if present:
         listed = "\n".join(f"{name}/index" for name in present)
         found = f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
-    write_atomically(pages / "index.md", INDEX.format(found=found).encode(), overwrite=True)
-    return [*written, pages / "index.md"]
+    write_atomically(pages / PAGE, INDEX.format(found=found).encode(), overwrite=True)
+    return [*written, pages / PAGE]
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -107,12 +112,22 @@ def _plain(name: str) -> str:
 def _replace_experiment(place: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write the files of an experiment, and remove what an earlier call left."""
     place.mkdir(parents=True, exist_ok=True)
+    earlier = _shown_by(place / PAGE)
     for file, content in files.items():
         write_atomically(place / file, content, overwrite=True)
-    for old in place.iterdir():
-        if old.is_file() and old.name not in files:
-            old.unlink()
+    for name in earlier - files.keys():
+        (place / name).unlink(missing_ok=True)
     return [place / file for file in files]
+
+
+def _shown_by(page: Path) -> set[str]:
+    """Return the names of tables and figures that a page of an earlier call reads: they alone are ours."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return set()
+    tables = TABLE.findall(text)
+    return {*DRAWING.findall(text), *(f"{stem}{end}" for stem in tables for end in TABLE_ENDINGS)}
 
 
 def _files_of(name: str, runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> dict[str, bytes]:
@@ -126,7 +141,7 @@ def _files_of(name: str, runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> dict
                         f"# {experiment['source']}: {experiment['title']}\n\n{experiment['paper']}.\n"
                     )
                 parts.append(_section(experiment, run["run"], folder, files))
-    files["index.md"] = "\n".join(parts).encode()
+    files[PAGE] = "\n".join(parts).encode()
     return files
 
 

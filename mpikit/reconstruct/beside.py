@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpikit.errors import InputError
+import mdf
+from mpikit.errors import InputError, MpikitError
 from mpikit.events import Event, Finding, Warned
 from mpikit.figures import save_images
+from mpikit.files import is_input
+from mpikit.made_here import is_made_here
+from mpikit.provenance import read_history
 from mpikit.reconstruct.image import Images
-from mpikit.reconstruct.outputs import MDF_ENDINGS, deviation_file, suffix_of
+from mpikit.reconstruct.outputs import MDF_ENDINGS, deviation_file, stored_history, suffix_of
 
 DEVIATION = "/_mpikit/standardDeviation"
 
@@ -58,8 +62,21 @@ class Beside:
             *(with_deviation if deviation else []),
         ]
 
-    def remove_stale(self, *, curve: bool, deviation: bool, tell: Callable[[Event], None]) -> None:
+    def remove_stale(
+        self, *, curve: bool, deviation: bool, inputs: Iterable[Path] = (), tell: Callable[[Event], None]
+    ) -> None:
         """Remove what a replaced run wrote and this one did not: it would be taken for a part of this one.
+
+        A file of such a name that mpikit did not make, or that is read, stays.
+
+        Parameters
+        ----------
+        curve, deviation : bool
+            What this run wrote.
+        inputs : iterable of Path
+            Files that this run read.
+        tell : callable
+            Hears what was removed.
 
         Raises
         ------
@@ -68,8 +85,9 @@ class Beside:
         """
         everything = self.wanted(curve=True, deviation=True)
         ours = self.wanted(curve=curve, deviation=deviation)
+        known = tuple(inputs)
         for path in everything:
-            if path in ours or not path.is_file():
+            if path in ours or not _is_of_a_run(path) or is_input(path, known):
                 continue
             try:
                 path.unlink()
@@ -102,3 +120,16 @@ class Beside:
             overwrite=overwrite,
         )
         return self.deviation_picture
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Say whether a file is a picture that mpikit made, or images that it reconstructed."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() == ".png":
+        return is_made_here(path)
+    try:
+        history = read_history(stored_history(path))
+    except (MpikitError, mdf.MdfError):
+        return False
+    return bool(history) and history[-1].get("command") == "reconstruct"

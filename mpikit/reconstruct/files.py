@@ -12,6 +12,7 @@ import mdf
 from mpikit.errors import UsageError
 from mpikit.events import Event, silent
 from mpikit.figures import save_images
+from mpikit.files import reading
 from mpikit.provenance import run_record
 from mpikit.reconstruct.choices import (
     check_cache,
@@ -183,7 +184,7 @@ def reconstruct_file(  # noqa: PLR0913 - each is a choice of its own
         drawn = save_curve(beside.curve, made, overwrite)
         spread = beside.save_deviation(made.deviation, overwrite=overwrite, tell=tell)
     if replaced:
-        beside.remove_stale(**extras, tell=tell)
+        beside.remove_stale(**extras, inputs=inputs, tell=tell)
     return Result(
         output,
         picture,
@@ -245,18 +246,19 @@ def rerun_file(
             hint="leave --cache out",
         )
     more: dict[str, Any] = {} if cache is None else {"cache": cache}
-    result = reconstruct_file(
-        found.source,
-        system_matrix=found.inputs.get("system_matrix"),
-        background_files=found.inputs.get("background_file", ()),
-        output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
-        workers=workers,
-        scheduler=scheduler,
-        overwrite=overwrite,
-        tell=tell,
-        **found.options,
-        **more,
-    )
+    with reading(made):
+        result = reconstruct_file(
+            found.source,
+            system_matrix=found.inputs.get("system_matrix"),
+            background_files=found.inputs.get("background_file", ()),
+            output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
+            workers=workers,
+            scheduler=scheduler,
+            overwrite=overwrite,
+            tell=tell,
+            **found.options,
+            **more,
+        )
     same = check_repeat(found, result.images, result.rows, result.deviation, tell=tell)
     return replace(result, repeated=same)
 

@@ -236,13 +236,23 @@ def _without_chain(
             text = "the transfer function is not corrected: the image shows the receive chain too"
             tell(Finding("transfer function", False, text))
         return signal
-    function = np.asarray(receiver.transfer_function)
+    function = _of_all_lines(file, np.asarray(receiver.transfer_function))
     size = np.where(np.isfinite(function), np.abs(function), 0)
     weak = size < _WEAK * size.max(axis=-1, keepdims=True)
     inverse, _ = inverse_transfer_function(function, receiver.induction_factor if plan.induction else None)
     inverse[weak] = 0
     spectra = np.fft.rfft(signal, axis=-1) * inverse
     return np.asarray(np.fft.irfft(spectra, n=signal.shape[-1], axis=-1))
+
+
+def _of_all_lines(file: mdf.File, function: NDArray[Any]) -> NDArray[Any]:
+    """Return a transfer function (C, K) that may have the stored lines alone, with 0 on all others."""
+    stored = file.stored_lines
+    if function.shape[-1] == len(stored):
+        return function
+    full = np.zeros((*function.shape[:-1], len(stored)), function.dtype)
+    full[..., np.rint(file.frequencies * file.num_samples / file.sampling_rate).astype(int)] = function
+    return full
 
 
 _WEAK = 1e-2  # of its largest value: below, a line of the transfer function holds noise and no signal

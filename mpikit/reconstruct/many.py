@@ -10,6 +10,7 @@ from typing import Any
 import mdf
 from mpikit.errors import InputError, MpikitError, NumericalError, UsageError
 from mpikit.events import Event, Finding, Step, silent
+from mpikit.files import refuse_inputs
 from mpikit.reconstruct.choices import check_choices
 from mpikit.reconstruct.files import Result, reconstruct_file
 from mpikit.reconstruct.library import SUFFIXES
@@ -137,7 +138,11 @@ def planned_jobs(
     check_workers(workers, scheduler)
     check_choices(**{name: value for name, value in choices.items() if name != "overwrite"})
     _check_folder(output)
-    return _jobs(find_measurements(sources, besides=_inputs(choices), tell=tell), output)
+    jobs = _jobs(find_measurements(sources, besides=_inputs(choices), tell=tell), output)
+    made = {path: source for source, place in jobs for path in outputs_of(place, choices)}
+    named = [path for each in _inputs(choices) for path in _files_at(each)]
+    refuse_inputs(made, [*(source for source, _ in jobs), *named])
+    return jobs
 
 
 def find_measurements(
@@ -253,6 +258,14 @@ def _inputs(choices: dict[str, Any]) -> list[Path]:
     matrices = choices.get("system_matrix") or ()
     named: Iterable[Path] = [matrices] if isinstance(matrices, Path) else matrices
     return [*named, *choices.get("background_files", ())]
+
+
+def _files_at(path: Path) -> list[Path]:
+    """Return a file, or a folder with all that is in it."""
+    try:
+        return [path, *path.iterdir()] if path.is_dir() else [path]
+    except OSError:  # it is told of when it is read
+        return [path]
 
 
 def _jobs(sources: Sequence[Path], output: Path | None) -> tuple[tuple[Path, Path], ...]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +14,20 @@ from numpy.typing import NDArray
 
 import mdf
 from mdf import Grid
-from mpikit.errors import InputError, PluginError, UsageError
-from mpikit.extras import install_hint
+from mpikit.errors import UsageError
 from mpikit.figures import COLOURS, DOTS, PANEL, draw_view, plain, views_of
 from mpikit.files import check_output, write_atomically
-from mpikit.plain_arrays import read_arrays
 from mpikit.provenance import HISTORY
 from mpikit.reconstruct.image import Images
+from mpikit.reconstruct.stored_history import (
+    history_of_gif,
+    history_of_nifti,
+    history_of_npz,
+    read_history_text,
+    require_nibabel,
+)
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from matplotlib.axes import Axes
     from PIL.Image import Image
 
@@ -196,22 +196,7 @@ def stored_history(path: Path) -> str | None:
         with mdf.open(path) as file:
             value = file.user_value(HISTORY)
         return value if isinstance(value, str) else None
-    try:
-        return FORMATS[suffixes[0]].history(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} is damaged, or no {suffixes[0]} file: {error}") from error
-
-
-def _nibabel() -> ModuleType:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise PluginError(
-            "NIfTI files need nibabel, which is not installed", hint=install_hint("nifti")
-        ) from error
-    return nibabel
+    return read_history_text(path, suffixes[0], FORMATS[suffixes[0]].history)
 
 
 def affine(grid: Grid) -> NDArray[np.float64]:
@@ -229,7 +214,7 @@ def affine(grid: Grid) -> NDArray[np.float64]:
 
 
 def _encode_nifti(images: Images, about: About) -> bytes:
-    nibabel = _nibabel()
+    nibabel = require_nibabel()
     values, unit = images.shown
     if images.tracers:
         data = values.transpose(4, 3, 2, 0, 1)
@@ -256,16 +241,6 @@ def _encode_nifti_gz(images: Images, about: About) -> bytes:
     return gzip.compress(_encode_nifti(images, about), compresslevel=6, mtime=0)  # the same bytes each time
 
 
-def _history_of_nifti(path: Path) -> str | None:
-    nibabel = _nibabel()
-    try:
-        extensions = nibabel.load(path).header.extensions
-    except nibabel.filebasedimages.ImageFileError as error:
-        raise ValueError(error) from error
-    texts = [each.get_content() for each in extensions if each.get_code() == 6]  # 6: comment
-    return texts[0].rstrip(b"\0").decode() if texts else None
-
-
 def _encode_npz(images: Images, about: About) -> bytes:
     values, unit = images.shown
     buffer = io.BytesIO()
@@ -290,10 +265,6 @@ def _encode_npz(images: Images, about: About) -> bytes:
     return buffer.getvalue()
 
 
-def _history_of_npz(path: Path) -> str | None:
-    return str(read_arrays(path)["history"])
-
-
 def _encode_gif(images: Images, about: About) -> bytes:
     pictures = _pictures(images)
     first = next(pictures)
@@ -308,22 +279,6 @@ def _encode_gif(images: Images, about: About) -> bytes:
         comment=about.history.encode(),
     )
     return buffer.getvalue()
-
-
-def _history_of_gif(path: Path) -> str | None:
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=("GIF",)) as picture:
-            comment = picture.info.get("comment")
-    except (
-        TypeError,
-        IndexError,
-        SyntaxError,
-        struct.error,
-    ) as error:  # Pillow's words for some damaged files
-        raise ValueError(error) from error
-    return comment.decode() if isinstance(comment, bytes) else None
 
 
 def _pictures(images: Images) -> Iterator[Image]:
@@ -390,8 +345,8 @@ def _palette() -> Image:
 
 
 FORMATS = {
-    ".nii": Format(_encode_nifti, _history_of_nifti),
-    ".nii.gz": Format(_encode_nifti_gz, _history_of_nifti),
-    ".npz": Format(_encode_npz, _history_of_npz),
-    ".gif": Format(_encode_gif, _history_of_gif),
+    ".nii": Format(_encode_nifti, history_of_nifti),
+    ".nii.gz": Format(_encode_nifti_gz, history_of_nifti),
+    ".npz": Format(_encode_npz, history_of_npz),
+    ".gif": Format(_encode_gif, history_of_gif),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import mdf
 from mpikit.errors import MpikitError
 from mpikit.events import Event, silent
-from mpikit.files import planned_outputs
+from mpikit.files import planned_outputs, reading
 from mpikit.reconstruct.choices import (
     check_cache,
     check_choices,
@@ -162,14 +162,15 @@ def plan_rerun(
     """
     found = read_rerun(made, places=places, tell=tell)
     check_known(found.options, made)
-    return plan_reconstruction(
-        found.source,
-        system_matrix=found.inputs.get("system_matrix"),
-        background_files=found.inputs.get("background_file", ()),
-        output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
-        workers=workers,
-        scheduler=scheduler,
-        overwrite=overwrite,
-        tell=tell,
-        **found.options,
-    )
+    with reading(made):
+        return plan_reconstruction(
+            found.source,
+            system_matrix=found.inputs.get("system_matrix"),
+            background_files=found.inputs.get("background_file", ()),
+            output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
+            workers=workers,
+            scheduler=scheduler,
+            overwrite=overwrite,
+            tell=tell,
+            **found.options,
+        )

@@ -21,15 +21,19 @@ AS_STORED = "value as stored"  # the unit of files that say none
 
 _NOT_KEPT = ("/measurement/", "/calibration/", "/reconstruction/")
 _ITSELF = {"/version", "/uuid", "/time"}  # a new file has its own
+_TRANSFER = "/acquisition/receiver/transferFunction"
 
 
 def about_images(file: mdf.File) -> dict[str, Any]:
     """Return what an open file says of sequence, scanner and the like: what images of it keep."""
-    return {
+    kept = {
         name: value
         for name, value in file.contents().items()
         if name not in _ITSELF and not name.startswith(_NOT_KEPT)
     }
+    if file.measurement is not None and not file.stored_lines.all():
+        kept.pop(_TRANSFER, None)  # it has the stored lines alone, and images do not say which
+    return kept
 
 
 def write_mdf(

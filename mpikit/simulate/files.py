@@ -209,7 +209,9 @@ class ScanFile:
         ------
         UsageError, InputError
         """
-        _check_outputs(self.path, self.clean, self.inputs, self.how.overwrite)
+        preset = self.simulation.preset.file
+        inputs = self.inputs if preset is None else (*self.inputs, preset)
+        _check_outputs(self.path, self.clean, inputs, self.how.overwrite)
         if self.clean is not None:
             phantom, made = self.simulation.phantom, self.made
             images = 4.0 * float(np.prod(phantom.grid.size, dtype=float)) * phantom.count

@@ -11,6 +11,7 @@ import numpy as np
 
 from mpikit.errors import InputError, UsageError
 from mpikit.events import Finding
+from mpikit.files import reading
 from mpikit.simulate.calibration_files import CalibrationFile
 from mpikit.simulate.files import How, ScanFile, Simulated
 from mpikit.simulate.phantoms import Digits, Phantom
@@ -203,8 +204,9 @@ def _run(folder: Path, jobs: Sequence[ScanFile | CalibrationFile], how: How) -> 
     if how.dry_run:
         return [job.made for job in jobs]
     _make_folder(folder)
-    for job in jobs:
-        job.check_outputs()
+    with reading(*(file for job in jobs for file in job.inputs)):  # no part may replace what another reads
+        for job in jobs:
+            job.check_outputs()
     done = []
     for job in jobs:
         name = job.path.stem

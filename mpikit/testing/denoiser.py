@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from mpikit.events import Event, silent
+from mpikit.frozen import protected
 from mpikit.guarded import unguarded
 from mpikit.records import Denoiser, Method, Run
 from mpikit.scan import Scan
@@ -20,7 +21,6 @@ from mpikit.testing.sentences import (
     check_light,
     check_options,
     check_output,
-    read_only,
     require,
     sentence,
 )
@@ -50,7 +50,7 @@ def check_denoiser(denoiser: Denoiser, options: BaseModel | None = None, scan: S
     require(isinstance(denoiser, Denoiser), f"a Denoiser was expected, not a {type(denoiser).__name__}")
     options = check_options(denoiser, options)
     scan = _suitable(denoiser, options, scan)
-    scan = read_only(scan)
+    scan = protected(scan)
     method, output = _fit_and_denoise(denoiser, options, scan)
     check_output(scan.signal, output, "denoise")
     require(output.dtype == np.float32, f"denoise gave {output.dtype}, expected float32")

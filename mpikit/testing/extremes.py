@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from mpikit.denoise import check_signal
 from mpikit.errors import MpikitError
+from mpikit.frozen import protected, read_only
 from mpikit.guarded import unguarded
 from mpikit.plugins import OWN, Offer, build_noise
 from mpikit.records import Denoiser, NoiseModel, WholeNoise
@@ -21,9 +22,10 @@ from mpikit.scan import Scan
 from mpikit.testing.denoiser import build_method, expect_event, missing_words, new_run
 from mpikit.testing.example import example_scan
 from mpikit.testing.noise_model import begin, draw
-from mpikit.testing.sentences import check_options, check_output, read_only, require
+from mpikit.testing.sentences import check_options, check_output, require
 
 Signals = NDArray[Any]
+NUMBERS = "numbers"
 
 
 def extreme_scans() -> dict[str, Scan]:
@@ -33,6 +35,7 @@ def extreme_scans() -> dict[str, Scan]:
     """
     usual = example_scan()
     scans = {
+        "the usual scan": usual,
         "one frame": example_scan(frames=1, repeats="none"),
         "one frame of repeated periods": example_scan(frames=1, periods=3, repeats="periods"),
         "two frames": example_scan(frames=2),
@@ -56,12 +59,14 @@ def extreme_scans() -> dict[str, Scan]:
 
 def check_extremes(
     record: Denoiser | NoiseModel, options: BaseModel | None = None, scans: Mapping[str, Scan] | None = None
-) -> None:
+) -> dict[str, str]:
     """Check what a denoiser or a noise model does with extreme scans.
 
     From finite numbers it makes finite numbers of the right shape, or raises one of mpikit's errors with a
     sentence; no other error, no NaN, and no warning of NumPy. Scans that hold NaN or infinity are refused by
-    mpikit before the plugin sees them.
+    mpikit before the plugin sees them. A scan of a usual kind must not be refused: integers, double
+    precision, two frames, one channel (by a denoiser) or a channel of zeros; what a denoiser needs besides
+    it says by ``missing``.
 
     Parameters
     ----------
@@ -71,10 +76,16 @@ def check_extremes(
     scans : mapping of str to Scan, or None
         None takes all of `extreme_scans`. A noise model is given their signals as clean ones.
 
+    Returns
+    -------
+    dict of str to str
+        What came of each scan, by its name: ``"numbers"``, or the words that it was refused with.
+
     Raises
     ------
     AssertionError
-        With a sentence that says what was extreme, and what went wrong.
+        With a sentence that says what was extreme, and what went wrong; also when none of all scans gives
+        numbers.
     """
     record = unguarded(record)
     require(
@@ -82,54 +93,75 @@ def check_extremes(
         f"a Denoiser or a NoiseModel was expected, not a {type(record).__name__}",
     )
     options = check_options(record, options)
+    found: dict[str, str] = {}
     for name, scan in (extreme_scans() if scans is None else scans).items():
         try:
-            if isinstance(record, Denoiser):
-                _denoise_extreme(record, options, scan)
-            else:
-                _draw_extreme(record, options, scan)
+            found[name] = _tried(record, options, scan, is_usual=name in _USUAL[type(record)])
         except AssertionError as error:
             raise AssertionError(f"{record.name} and {name}: {error}") from error
+    if scans is None:
+        some = next(iter(found.values()))
+        require(
+            NUMBERS in found.values(),
+            f"{record.name} refuses every scan ({some}): pass the check scans that have what it needs",
+        )
+    return found
 
 
-def _denoise_extreme(denoiser: Denoiser, options: BaseModel, scan: Scan) -> None:
-    scan = read_only(scan)
-    with _only_our_errors(), _no_warnings():
-        # as the host does before any plugin sees the scan
-        check_signal(scan, expect_event, subtracted=False)
-        if missing_words(denoiser, scan, options) is not None:
-            return
-        method = build_method(denoiser, options)
-        method.fit([scan], run=new_run(expect_event))
-        empty = replace(scan, signal=scan.background, foreground_index=scan.background_index)
-        for each in (scan, empty):
-            if len(each.signal):
-                check_output(each.signal, method.denoise(each, run=new_run(expect_event)), "denoise")
+def _tried(record: Denoiser | NoiseModel, options: BaseModel, scan: Scan, *, is_usual: bool) -> str:
+    """Return `NUMBERS`, or the words with which the scan was refused."""
+    try:
+        with _only_our_errors(), _no_warnings():
+            if isinstance(record, Denoiser):
+                return _denoise_extreme(record, options, scan)
+            return _draw_extreme(record, options, scan)
+    except MpikitError as error:
+        require(not is_usual, f"a scan of a usual kind was refused: {error}")
+        return str(error)
 
 
-def _draw_extreme(model: NoiseModel, options: BaseModel, scan: Scan) -> None:
-    clean = read_only(scan).signal
-    if not clean.size:  # no simulation asks for that
-        return
-    with _only_our_errors(), _no_warnings():
-        noise = build_noise(Offer(model, "checked", OWN), options)
-        begun = [noise]
-        if isinstance(noise, WholeNoise) and np.isfinite(clean).all():
-            begun.append(begin(noise, clean, scan))
-        for each in begun:
-            check_output(clean, draw(each, clean, scan), "the noise")
+def _denoise_extreme(denoiser: Denoiser, options: BaseModel, scan: Scan) -> str:
+    scan = protected(scan)
+    # as the host does before any plugin sees the scan
+    check_signal(scan, expect_event, subtracted=False)
+    lack = missing_words(denoiser, scan, options)
+    if lack is not None:
+        return lack
+    method = build_method(denoiser, options)
+    method.fit([scan], run=new_run(expect_event))
+    empty = replace(scan, signal=scan.background, foreground_index=scan.background_index)
+    for each in (scan, empty):
+        if len(each.signal):
+            check_output(each.signal, method.denoise(each, run=new_run(expect_event)), "denoise")
+    return NUMBERS
+
+
+def _draw_extreme(model: NoiseModel, options: BaseModel, scan: Scan) -> str:
+    clean = read_only(scan.signal)
+    if not clean.size:
+        return "no simulation has no frame"
+    noise = build_noise(Offer(model, "checked", OWN), options)
+    begun = [noise]
+    if isinstance(noise, WholeNoise) and np.isfinite(clean).all():
+        begun.append(begin(noise, clean, scan))
+    for each in begun:
+        check_output(clean, draw(each, clean, scan), "the noise")
+    return NUMBERS
 
 
 @contextmanager
 def _only_our_errors() -> Iterator[None]:
+    """Let errors of mpikit pass, and make sentences of all others."""
     try:
         yield
     except MpikitError as error:
         require(str(error) != "", f"a {type(error).__name__} without a sentence")
+        raise
     except AssertionError as error:
         cause = error.__cause__  # the checks that are shared make sentences of errors, of ours too
-        if not isinstance(cause, MpikitError):
-            raise
+        if isinstance(cause, MpikitError):
+            raise cause from None
+        raise
     except Exception as error:
         raise AssertionError(f"{type(error).__name__}: {error}") from error
 
@@ -181,6 +213,7 @@ def _outlier(values: Signals) -> Signals:
     return values
 
 
+_FIRST = np.array([1, 0], np.float32)[:, None]  # the first channel, of two
 _VALUES: dict[str, Callable[[Signals], Signals]] = {
     "zeros": np.zeros_like,
     "a constant": lambda values: np.full_like(values, 0.3),
@@ -191,6 +224,12 @@ _VALUES: dict[str, Callable[[Signals], Signals]] = {
     "1e-12 V": lambda values: values * np.float32(1e-12),
     "1e12 V": lambda values: values * np.float32(1e12),
     "1e30 V": lambda values: values * np.float32(1e30),
-    "a zero channel": lambda values: values * np.array([1, 0], np.float32)[:, None],
+    "a constant channel": lambda values: values * _FIRST + np.float32(0.3) * (1 - _FIRST),
+    "a zero channel": lambda values: values * _FIRST,
 }
 _TYPES = ("float16", "float64", "int16", "int32")
+_KINDS = ("the usual scan", "two frames", "a constant channel", "a zero channel")
+_USUAL = {
+    Denoiser: {*_KINDS, "one channel", *(f"values of type {name}" for name in _TYPES)},
+    NoiseModel: {*_KINDS, *(f"values of type {name}" for name in _TYPES)},
+}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from mpikit.frozen import protected
 from mpikit.guarded import unguarded
 from mpikit.records import Noise, NoiseModel, WholeNoise
 from mpikit.scan import Scan
@@ -18,7 +19,6 @@ from mpikit.testing.sentences import (
     check_options,
     check_output,
     frozen,
-    read_only,
     require,
     sentence,
 )
@@ -55,7 +55,7 @@ def check_noise_model(model: NoiseModel, options: BaseModel | None = None) -> No
         _check_begin(built, clean, scan, noise)
     if model.fit is not None:
         with sentence("fit"):
-            fitted = model.fit(read_only(scan))
+            fitted = model.fit(protected(scan))
         require(isinstance(fitted, model.options), f"fit gave no {model.options.__name__}")
         check_output(clean, draw(build_noise(model, fitted), clean, scan), "the noise of fitted options")
     check_light(model)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from pydantic import BaseModel
 from mpikit.errors import MpikitError
 from mpikit.options import options_as_text, parse_options
 from mpikit.records import Denoiser, NoiseModel
-from mpikit.scan import Scan
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -87,18 +85,6 @@ def _importable(module: str) -> bool:
         return module != "__main__" and importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
-
-
-def read_only(scan: Scan) -> Scan:
-    """Copy a scan so that writing into it fails."""
-    return replace(
-        scan,
-        signal=frozen(scan.signal),
-        background=frozen(scan.background),
-        foreground_index=frozen(scan.foreground_index),
-        background_index=frozen(scan.background_index),
-        stored_lines=frozen(scan.stored_lines),
-    )
 
 
 def frozen(array: NDArray[Number]) -> NDArray[Number]:

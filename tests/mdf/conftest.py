@@ -9,6 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from old_file import write as write_old
+from valid_files import FILES
 
 NIL = "00000000-0000-4000-8000-00000000000"
 
@@ -109,3 +111,34 @@ def contents() -> dict[str, Any]:
 @pytest.fixture
 def signal(rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(5, 3, 2, 10)).astype(np.float32)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
+    """Make a file of version 1 by hand, with changes: a value of None leaves that dataset out."""
+    return lambda changes: write_old(tmp_path / "old.mdf", changes)
+
+
+@pytest.fixture
+def frames(rng: np.random.Generator) -> np.ndarray:
+    """Return what the file of version 1 may hold, (L, J, C, V)."""
+    return rng.normal(size=(4, 2, 3, 10))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., Path]:
+    """Make a valid file, and change it: None leaves out a dataset, or all of a group."""
+
+    def build(name: str, changes: dict[str, Any]) -> Path:
+        path = write_nodes(tmp_path / "made.mdf", FILES[name])
+        with h5py.File(path, "r+") as hdf:
+            for node, value in changes.items():
+                if node in hdf:
+                    del hdf[node]
+                if value is None:
+                    continue
+                is_text = isinstance(value, np.ndarray) and value.dtype.kind == "O"
+                hdf.create_dataset(node, data=value, dtype=h5py.string_dtype() if is_text else None)
+        return path
+
+    return build

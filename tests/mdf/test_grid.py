@@ -41,6 +41,7 @@ def test_every_order_of_the_axes(order):
     index = stored_index([4, 3, 2], order)
     x_fastest = [(z, y, x) for z in range(2) for y in range(3) for x in range(4)]
     assert [(stored[i]["z"], stored[i]["y"], stored[i]["x"]) for i in index] == x_fastest
+    np.testing.assert_array_equal(grid(order).stored_index(), index)
 
 
 def test_nearest_finds_every_voxel_and_nothing_outside():

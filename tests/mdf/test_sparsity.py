@@ -5,6 +5,8 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.fft import dctn, idctn
 
 import mdf
@@ -29,6 +31,18 @@ def test_axes_of_length_one_are_left_out(rng):
     values = rng.normal(size=24)
     expected = dctn(values.reshape(6, 4), 1, norm="ortho").reshape(-1)
     np.testing.assert_allclose(transform(values, "DCT-I", (6, 1, 4)), expected, atol=1e-12)
+
+
+@given(name=st.sampled_from(spec.TRANSFORMATIONS), length=st.integers(1, 40))
+def test_every_matrix_is_orthonormal(name, length):
+    matrix = cosines(name, length)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(length), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["DCT-V", "dct-ii", ""])
+def test_a_transformation_that_the_standard_does_not_have(rng, name):
+    with pytest.raises(ValueError, match=f"the transformation is '{name}', expected one of DCT-I, DCT-II"):
+        transform(rng.normal(size=24), name, (4, 6))
 
 
 def compressed(rng, *, order="xyz", kept=5, **changes):
@@ -130,4 +144,13 @@ def test_what_cannot_be_restored(made, rng, node, value):
 def test_a_compressed_file_needs_its_grid(made, rng):
     nodes, _ = compressed(rng, **{"/calibration/size": None})
     with mdf.open(made(nodes)) as file, pytest.raises(mdf.MdfError, match="/calibration/size"):
+        file.read_signal()
+
+
+def test_a_compressed_file_needs_an_order_of_axes(made, rng):
+    nodes, _ = compressed(rng, **{"/calibration/order": "xyy"})
+    with (
+        mdf.open(made(nodes)) as file,
+        pytest.raises(mdf.MdfError, match=r"/calibration/order .*it is 'xyy', expected the letters"),
+    ):
         file.read_signal()

@@ -53,3 +53,81 @@ def test_frames_outside_of_the_with_statement(tmp_path, contents, signal):
         out.append(signal)
     with mdf.open(tmp_path / "a.mdf") as file:
         assert file.num_frames == 5
+
+
+CALIBRATION = {"/calibration/method": "robot", "/calibration/size": [3, 1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"/measurement/isFourierTransformed": 1}, "need data, there are none"),
+        (CALIBRATION, "/measurement and /calibration need data, there are none"),
+        ({"/acquisition/numFrames": 0}, "numFrames is 0, expected one number, 1 or more"),
+        ({"/acquisition/receiver/numSamplingPoints": -4}, "numSamplingPoints is -4, expected one number"),
+    ],
+)
+def test_a_file_without_a_measurement(tmp_path, contents, changes, message):
+    images = {
+        "/acquisition/numFrames": 5,
+        "/acquisition/numPeriodsPerFrame": 3,
+        "/acquisition/receiver/numChannels": 2,
+        "/acquisition/receiver/numSamplingPoints": 10,
+        "/measurement/isBackgroundFrame": None,
+        "/reconstruction/data": np.zeros((5, 6, 1)),
+    }
+    with pytest.raises(mdf.MdfError, match=message):
+        mdf.write(tmp_path / "a.mdf", contents | images | changes)
+    assert list(tmp_path.iterdir()) == []
+    mdf.write(tmp_path / "a.mdf", contents | images)
+    with mdf.open(tmp_path / "a.mdf") as file:
+        assert file.measurement is None
+
+
+def test_indices_of_coefficients_among_plain_contents(tmp_path, contents, signal):
+    changes = {"/measurement/subsamplingIndices": np.ones((3, 2, 6, 1), int)}
+    with pytest.raises(mdf.MdfError, match="subsamplingIndices is no part of the contents, it is given with"):
+        mdf.write(tmp_path / "a.mdf", contents | changes, signal)
+
+
+@pytest.mark.parametrize("components", [5, 7, 10])
+def test_another_number_of_components_than_the_samples_have(tmp_path, contents, signal, components):
+    spectra = np.zeros((5, 3, 2, components), np.complex64)
+    changes = {"/measurement/isFourierTransformed": 1, "/acquisition/receiver/numSamplingPoints": 10}
+    with pytest.raises(mdf.MdfError, match=f"have {components} frequency components, expected 6"):
+        mdf.write(tmp_path / "a.mdf", contents | changes, spectra)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((5, 3, 2), r"the data have the shape \(5, 3, 2\)"), ((5, 3, 0, 10), r"\(5, 3, 0, 10\), expected")],
+)
+def test_pieces_without_four_axes_or_without_values(tmp_path, contents, shape, message):
+    with (
+        pytest.raises(mdf.MdfError, match=message),
+        mdf.create(tmp_path / "a.mdf", contents, num_frames=5) as out,
+    ):
+        out.append(np.zeros(shape, np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_for_a_file_that_was_announced_without(tmp_path, contents, signal):
+    with (
+        pytest.raises(mdf.MdfError, match="frames for a file that was announced without"),
+        mdf.create(tmp_path / "a.mdf", contents, num_frames=None) as out,
+    ):
+        out.append(signal)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dividers_without_a_cycle(tmp_path, contents, signal):
+    """Their least common multiple is beyond 64 bits: the cycle must be said, or it would be garbage."""
+    dividers = {"/acquisition/drivefield/divider": [[10**10 + 1], [10**10]]}
+    with pytest.raises(mdf.MdfError, match="divider has a least common multiple above") as caught:
+        mdf.write(tmp_path / "a.mdf", contents | dividers, signal)
+    assert caught.value.hint.startswith("give /acquisition/drivefield/cycle")
+    mdf.write(tmp_path / "a.mdf", contents | dividers | {"/acquisition/drivefield/cycle": 4e-6}, signal)
+    with mdf.open(tmp_path / "a.mdf") as file:
+        assert file.acquisition.drivefield.cycle == 4e-6
+    (problem,) = [problem for problem in mdf.validate(tmp_path / "a.mdf") if problem.rule == "D06"]
+    assert problem.message == f"the least common multiple of the dividers is above {10**18}"

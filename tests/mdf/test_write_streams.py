@@ -137,6 +137,21 @@ class TestSparsity:
         with pytest.raises(mdf.MdfError, match="distinct indices from 1 to 12"):
             mdf.write(tmp_path / "a.mdf", sparse | {INDICES: change(places)}, matrix[:6])
 
+    @pytest.mark.parametrize("kept", [0, 13])
+    def test_a_number_of_coefficients_that_is_none(self, tmp_path, sparse, matrix, kept):
+        with (
+            pytest.raises(mdf.MdfError, match=f"{kept} coefficients are announced, expected 1 to 12"),
+            mdf.create(tmp_path / "a.mdf", sparse, num_frames=14, kept=kept) as out,
+        ):
+            out.append_values(matrix[: kept + 2], np.ones((3, 2, 6, kept), int))
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("change", [lambda index: index[:, :1], lambda index: index.astype(float)])
+    def test_indices_of_another_shape_or_type(self, tmp_path, sparse, matrix, places, change):
+        with pytest.raises(mdf.MdfError, match=r"expected whole numbers of \(3, 2, 6, 4\)"):
+            mdf.write(tmp_path / "a.mdf", sparse | {INDICES: change(places)}, matrix[:6])
+        assert list(tmp_path.iterdir()) == []
+
     def test_frames_are_not_appended(self, tmp_path, sparse, matrix):
         with (
             pytest.raises(mdf.MdfError, match="by components"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -233,6 +234,52 @@ def test_the_place_is_left_after_an_error_too(tmp_path):
         with pytest.raises(ValueError, match="it broke"), held(lock):
             hold_and_break(lock)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "kind", ["symbolic link", "dangling link", "hard link", "long", "text", "folder", "pipe"]
+)
+def test_what_is_no_lock_is_left_alone(tmp_path, kind):
+    lock, other = tmp_path / ".m.lock", tmp_path / "scan.mdf"
+    content = {"long": b"1" * 21, "text": b"12 34"}.get(kind, b"123")
+    other.write_bytes(content)
+    if kind == "symbolic link":
+        lock.symlink_to(other)
+    elif kind == "dangling link":
+        lock.symlink_to(tmp_path / "absent.mdf")
+    elif kind == "hard link":
+        lock.hardlink_to(other)
+    elif kind == "folder":
+        lock.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.write_bytes(content)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"\.m\.lock") as caught, held(lock):
+        pass
+    assert caught.value.hint
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert other.read_bytes() == content
+    if lock.is_file():
+        assert lock.read_bytes() == content
+
+
+def test_a_link_that_appears_before_opening_is_not_followed(tmp_path, monkeypatch):
+    lock, other = tmp_path / ".m.lock", tmp_path / "scan.mdf"
+    other.write_bytes(b"123")
+    lock.symlink_to(other)
+    monkeypatch.setattr(type(lock), "is_symlink", lambda _: False)
+    with pytest.raises(InputError, match="cannot be written"), held(lock):
+        pass
+    assert other.read_bytes() == b"123"
+
+
+def test_the_lock_says_who_holds_it(tmp_path):
+    lock = tmp_path / ".m.lock"
+    lock.write_bytes(b"4194304000")  # of a process that was killed
+    with held(lock):
+        assert lock.read_bytes() == str(os.getpid()).encode()
 
 
 def test_a_file_that_is_removed_between_opening_and_locking(tmp_path, monkeypatch):

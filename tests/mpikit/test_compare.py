@@ -319,7 +319,7 @@ def test_a_method_that_fails_is_a_row_and_the_rest_goes_on():
     assert errors == {
         "raises": "'raises' of stranger failed: ZeroDivisionError: it broke",
         "ours": "RuntimeError: it broke",
-        "goes-bad": "it broke",
+        "goes-bad": "'goes-bad' of stranger: it broke",
         "crops": "'crops' of stranger gave the shape (5, 1, 2, 161), expected (5, 1, 2, 162)",
         "no-number": "'no-number' of stranger gave a signal for example with values that are no numbers",
         "asks": "'asks' of stranger failed: ZeroDivisionError: division by zero",

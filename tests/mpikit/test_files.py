@@ -10,8 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mpikit.errors import InputError
-from mpikit.files import check_output, named_once, planning, write_atomically
+import mdf.temporary
+from mpikit.errors import InputError, UsageError
+from mpikit.files import (
+    check_output,
+    is_input,
+    named_once,
+    planning,
+    reading,
+    refuse_inputs,
+    write_atomically,
+)
 from mpikit.made_here import PNG, is_made_here, software
 
 
@@ -65,6 +74,39 @@ def test_a_file_system_without_links(target, monkeypatch):
     write_atomically(target, b"new")
     assert target.read_bytes() == b"new"
     assert names(target.parent) == ["result.bin"]
+
+
+def test_a_file_that_appears_on_a_file_system_without_links_is_kept(target, monkeypatch):
+    def somebody(*_):
+        target.write_bytes(b"theirs")
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", somebody)
+    with pytest.raises(InputError, match="exists already"):
+        write_atomically(target, b"ours")
+    assert target.read_bytes() == b"theirs"
+    assert names(target.parent) == ["result.bin"]
+
+
+def test_what_a_killed_process_left_is_removed(target, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 2**22 + 1)  # more than Linux gives
+        left = mdf.temporary.claim(target)
+        left.write_bytes(b"half")
+        mdf.temporary._ours.discard(left.name)  # it is gone, and all that it knew
+    (mine := target.parent / ".result.bin.partial").write_bytes(b"of the user")
+    write_atomically(target, b"new")
+    assert names(target.parent) == [mine.name, "result.bin"]
+
+
+def test_what_another_process_is_writing_stays(target, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", os.getppid)
+        theirs = mdf.temporary.claim(target)
+        mdf.temporary._ours.discard(theirs.name)
+    theirs.write_bytes(b"half")
+    write_atomically(target, b"new")
+    assert theirs.read_bytes() == b"half"
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -121,6 +163,31 @@ def test_the_mode_is_that_of_any_new_file(target, mask):
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
 
 
+def test_the_umask_is_never_touched(target, monkeypatch):
+    """It is of the whole process: a thread that makes a file meanwhile would make one that all may write."""
+
+    def changed(_):
+        raise AssertionError("the umask was changed")
+
+    monkeypatch.setattr(os, "umask", changed)
+    write_atomically(target, b"x")
+    write_atomically(target, b"y", overwrite=True)
+
+
+def test_a_folder_that_must_not_be_synced_takes_files_too(target, monkeypatch):
+    """Its file is in its place, whether or not the system says that the name is on the disk."""
+    sync = os.fsync
+
+    def refused(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refused)
+    write_atomically(target, b"x")
+    assert target.read_bytes() == b"x"
+
+
 def test_the_target_appears_only_when_it_is_complete(target, monkeypatch):
     seen = []
     write = os.fsync
@@ -131,7 +198,7 @@ def test_the_target_appears_only_when_it_is_complete(target, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", watch)
     write_atomically(target, b"12345")
-    assert seen == [(False, 5)]
+    assert seen[0] == (False, 5)
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
@@ -159,6 +226,43 @@ def test_an_input_through_a_symlink_is_protected(target):
     (link := target.parent / "link.bin").symlink_to(target)
     with pytest.raises(InputError, match="is an input"):
         check_output(target, inputs=(link,), overwrite=True)
+
+
+def test_what_is_being_read_is_an_input(target):
+    target.write_bytes(b"plan")
+    other = target.parent / "other.bin"
+    other.write_bytes(b"other")
+    with reading(other), reading(target, target.parent / "absent"):
+        for path in (target, other):
+            with pytest.raises(InputError, match="is an input"):
+                write_atomically(path, b"new", overwrite=True)
+    assert (target.read_bytes(), other.read_bytes()) == (b"plan", b"other")
+    write_atomically(target, b"new", overwrite=True)
+
+
+def test_an_input_is_known_by_its_place(target):
+    target.write_bytes(b"data")
+    (twin := target.parent / "twin.bin").write_bytes(b"data")
+    (link := target.parent / "link.bin").symlink_to(target)
+    absent = target.parent / "absent"
+    assert is_input(link, [absent, twin, target])
+    assert is_input(target, [link])
+    assert not is_input(target, [twin, absent])
+    assert not is_input(absent, [absent])
+
+
+def test_several_outputs_and_one_is_an_input(target):
+    target.write_bytes(b"data")
+    folder = target.parent
+    (link := folder / "link.bin").symlink_to(target)
+    made = {folder / "a.out": folder / "a.bin", link: folder / "b.bin"}
+    refuse_inputs(made, made.values())
+    with pytest.raises(
+        UsageError, match=r"the output of \S+b\.bin, \S+link\.bin, is the input \S+result\.bin"
+    ):
+        refuse_inputs(made, [folder / "a.bin", target])
+    with reading(target), pytest.raises(UsageError, match="is the input"):
+        refuse_inputs(made, [])
 
 
 def test_the_hint_names_the_option(target):

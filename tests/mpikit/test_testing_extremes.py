@@ -13,12 +13,12 @@ from mpikit.plugins import Offer
 from mpikit.testing import check_extremes, extreme_scans
 
 
-def denoiser(work):
+def denoiser(work, **more):
     class Method(StatelessMethod):
         def denoise(self, scan, /, *, run):
             return work(scan.signal)
 
-    return Denoiser(name="some", summary="Some", build=lambda options: Method())
+    return Denoiser(name="some", summary="Some", build=lambda options: Method(), **more)
 
 
 def noise_model(work):
@@ -35,14 +35,64 @@ def refuse(signal):
     raise InputError("this is too much")
 
 
-@pytest.mark.parametrize("work", [np.copy, np.zeros_like, refuse])
+def refuse_some(signal):
+    return refuse(signal) if len(signal) == 1 or not signal.any() else signal.copy()
+
+
+@pytest.mark.parametrize("work", [np.copy, np.zeros_like, refuse_some])
 def test_what_copes(work):
-    check_extremes(denoiser(work))
-    check_extremes(Offer(denoiser(work), "some", "stranger").record)
+    found = check_extremes(denoiser(work))
+    assert found == check_extremes(Offer(denoiser(work), "some", "stranger").record)
+    assert found.keys() == extreme_scans().keys()
+    assert found["the usual scan"] == found["one channel"] == "numbers"
+    assert found["no frame at all"].startswith("example has no frame of an object")
+    assert found["zeros"] == ("this is too much" if work is refuse_some else "numbers")
 
 
 def test_noise_that_copes():
-    check_extremes(noise_model(lambda clean: 0.1 * clean))
+    found = check_extremes(noise_model(lambda clean: 0.1 * clean))
+    assert sorted(set(found.values()) - {"numbers"}) == [
+        "no simulation has no frame",
+        "the signal that noise is added to has values that are no numbers",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("is_refused", "case"),
+    [
+        (lambda signal: True, "the usual scan"),
+        (lambda signal: len(signal) == 2, "two frames"),
+        (lambda signal: signal.shape[2] == 1, "one channel"),
+        (lambda signal: np.ptp(signal[:, :, -1]) == 0 and signal.any(), "a constant channel"),
+        (lambda signal: not signal[:, :, -1].any() and signal[:, :, 0].std() > 0.5, "a zero channel"),
+        (lambda signal: signal.max() > 100 and (signal == np.round(signal)).all(), "values of type int16"),
+    ],
+)
+def test_scans_of_a_usual_kind_must_not_be_refused(is_refused, case):
+    def work(signal):
+        return refuse(signal) if signal.shape[-1] > 16 and is_refused(signal) else 0 * signal
+
+    words = f"some and {case}: a scan of a usual kind was refused: this is too much"
+    with pytest.raises(AssertionError, match=words):
+        check_extremes(denoiser(work))
+    if case != "one channel":  # an empty scanner that was measured has as many channels as it has
+        with pytest.raises(AssertionError, match=words):
+            check_extremes(noise_model(work))
+
+
+def test_a_method_says_what_it_needs():
+    needs_frames = denoiser(
+        np.copy, missing=lambda scan, options: "three frames" if len(scan.signal) < 3 else None
+    )
+    assert check_extremes(needs_frames)["two frames"] == "three frames"
+    nothing_will_do = denoiser(np.copy, missing=lambda scan, options: "a selection field")
+    with pytest.raises(
+        AssertionError, match=r"some refuses every scan \(a selection field\): pass the check"
+    ):
+        check_extremes(nothing_will_do)
+    assert check_extremes(nothing_will_do, scans={"one": extreme_scans()["one frame"]}) == {
+        "one": "a selection field"
+    }
 
 
 @pytest.mark.parametrize(

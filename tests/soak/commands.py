@@ -31,6 +31,8 @@ WRITERS = {
     "plot": (("plot", "scan.mdf"), "out.svg"),
     "to numpy": (IMAGE, "out.npz"),
 }
+# for SOURCE_DATE_EPOCH
+MOMENT = "1700000000"
 OF_THE_MOMENT = {"acquisition/startTime"}
 
 
@@ -50,6 +52,12 @@ def content(path: Path) -> dict[str, str]:
     with h5py.File(path) as file:
         file.visititems(visit)
     return found
+
+
+def hidden(folder: Path) -> list[str]:
+    """Files that should have gone with the process that made them; a lock may stay."""
+    found = (path.name for path in folder.rglob(".*"))
+    return sorted(name for name in found if not name.endswith(".lock"))
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import MOMENT
 
 HERE = Path(__file__).parent
 
@@ -56,6 +57,16 @@ def server():
 @pytest.fixture(scope="session")
 def second_server():
     made = Server()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def dated_server():
+    """Return a server for which it is always the same moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", MOMENT)
+        made = Server()
     yield made
     made.close()
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from mpikit import Denoiser, Finding, NoiseModel, Options, Step, hookimpl
+from mpikit.errors import InputError
 
 if os.environ.get("ROGUE_AT_IMPORT") == "hang":
     time.sleep(600)
@@ -36,8 +38,31 @@ class RogueOptions(Options):
     how: str = Field("", description="What happens")
 
 
+class NoError(InputError):
+    """As an error of mpikit, and as if all were well."""
+
+    exit_code = 0
+
+
 def _raise(error):
     raise error
+
+
+def _fill(array):
+    array.fill(array.flat[0])
+
+
+def _reverse(array):
+    array[:] = array[::-1].copy()
+
+
+def _unlock(array):
+    array.flags.writeable = True
+
+
+def _share_chance(run):
+    """Make what is drawn after this the same for everybody."""
+    run.rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
 WAYS = {
@@ -50,6 +75,17 @@ WAYS = {
     "tells odd steps": lambda scan, run: run.tell(Step("one", None)),
     "tells odd figures": lambda scan, run: run.tell(Step(1, 1, {"loss": "high"})),
     "tells odd findings": lambda scan, run: run.tell(Finding("found", 1, None)),
+    "reverses the frames": lambda scan, run: _reverse(scan.foreground_index),
+    "moves the background": lambda scan, run: _fill(scan.background_index),
+    "hides lines": lambda scan, run: _fill(scan.stored_lines),
+    "drives harder": lambda scan, run: _fill(scan.drive_field.amplitudes),
+    "divides by less": lambda scan, run: _fill(scan.drive_field.dividers),
+    "unlocks the signal": lambda scan, run: _unlock(scan.signal),
+    "unlocks the background": lambda scan, run: _unlock(scan.background),
+    "unlocks the lines": lambda scan, run: _unlock(scan.stored_lines),
+    "finds fault": lambda scan, run: _raise(InputError("something is wrong")),
+    "has no room": lambda scan, run: _raise(MemoryError("x")),
+    "has no error": lambda scan, run: _raise(NoError("all is well")),
     "leaves": lambda scan, run: os._exit(0),
     "dies": lambda scan, run: os.kill(os.getpid(), signal.SIGSEGV),
     # these do no harm
@@ -57,7 +93,11 @@ WAYS = {
     "prints": lambda scan, run: print("rogue was here"),
     "changes NumPy": lambda scan, run: np.seterr(all="raise"),
     "changes warnings": lambda scan, run: warnings.filterwarnings("error", message="rogue"),
+    "drops warnings": lambda scan, run: warnings.resetwarnings(),
     "changes the folder": lambda scan, run: os.chdir("/"),
+    "changes what is said": lambda scan, run: scan.about.clear(),
+    "shares its chance": lambda scan, run: _share_chance(run),
+    "takes stdout": lambda scan, run: setattr(sys, "stdout", io.StringIO()),
 }
 OUTPUTS = {
     "short": lambda signal: signal[..., :-1],
@@ -109,10 +149,15 @@ class Rogue:
 
     def state(self):
         self._at("state", None, None)
-        return STATES[self.options.how] if self.options.at == "kept" else {}
+        if self.options.at == "kept":
+            return STATES[self.options.how]
+        return {"kept": np.arange(3.0)} if self.options.at == "restore" else {}
 
     def restore(self, state, /):
-        self._at("restore", None, None)
+        if (self.options.at, self.options.how) == ("restore", "writes"):
+            _fill(state["kept"])
+        else:
+            self._at("restore", None, None)
 
 
 def missing(scan, options):
@@ -131,8 +176,10 @@ class RogueNoise:
 
     def __call__(self, clean, /, *, frame_index, sampling_rate, drive_field, rng):
         if self.options.at == "draw":
-            if self.options.how == "writes":
-                clean[...] = 0
+            given = {"places": frame_index, "field": drive_field.phases, "signal": clean}
+            verb, _, what = self.options.how.partition(" the ")
+            if what in given:
+                {"writes": _fill, "unlocks": _unlock}[verb](given[what])
             else:
                 WAYS[self.options.how](None, None)
         noise = np.full(clean.shape, 1e-9)
@@ -145,7 +192,11 @@ class RogueWhole(RogueNoise):
     def begin(self, *, power, samples, sampling_rate, drive_field, rng):
         if self.options.how == "odd":
             return "noise"
-        WAYS[self.options.how](None, None)
+        given = {"writes the power": power, "writes the field": drive_field.phases}
+        if self.options.how in given:
+            _fill(given[self.options.how])
+        else:
+            WAYS[self.options.how](None, None)
         return self
 
 

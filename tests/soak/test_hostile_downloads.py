@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,7 +90,7 @@ def test_a_stream_without_end_is_cut(script, tmp_path):
     assert script["sent"] < 100 * LIMIT  # what the system holds in its buffers comes on top
 
 
-@pytest.mark.parametrize("length", ["-5", "1e9", "99999999999999999999", "3, 4", "", "abc", "2", "\u0663"])
+@pytest.mark.parametrize("length", ["-5", "1e9", "9" * 20, "9" * 5000, "3, 4", "", "abc", "2", "\u0663"])
 def test_an_odd_length(script, tmp_path, length):
     """It is refused, or what comes is what is kept; never more than is allowed."""
     script |= {"headers": {"Content-Length": length.encode("utf-8").decode("latin-1")}}
@@ -99,6 +100,28 @@ def test_an_odd_length(script, tmp_path, length):
         assert "scan.mdf" not in left(tmp_path)
     else:
         assert found.read_bytes() in {b"abc", b"ab"}
+
+
+def test_a_number_without_end_in_place_of_a_part(script, tmp_path):
+    """It was told as a wrong hash, of a file of which none was known."""
+    wanted = dataset(script)
+    place = tmp_path / wanted.file
+    place.parent.mkdir(parents=True)
+    part = place.with_name("scan.mdf.part")
+    part.write_bytes(b"ab")
+    known = {"url": wanted.url, "validator": '"a"', "total": 3}
+    part.with_name("scan.mdf.part.json").write_text(json.dumps(known))
+    many = "9" * 5000
+    script |= {"status": 206, "headers": {"Content-Range": f"bytes {many}-{many}/{many}", "ETag": '"a"'}}
+    assert fetch(wanted, folder=tmp_path).read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("where", ["http://[", "https://[::1", "http://127.0.0.1:port/"])
+def test_a_redirection_to_no_address(script, tmp_path, where):
+    script |= {"status": 302, "headers": {"Location": where}}
+    with pytest.raises(InputError, match="cannot be fetched") as told:
+        fetch(dataset(script), folder=tmp_path)
+    assert "hash" not in str(told.value)
 
 
 def test_the_server_names_no_file(script, tmp_path):

@@ -110,7 +110,8 @@ def test_texts_of_a_file_are_only_shown(server, folder, poisoned, name):
 
 @pytest.mark.parametrize("verb", ["info", "validate", "noise", "compare"])
 def test_json_is_json(server, folder, poisoned, verb):
-    done = server.run(verb, poisoned.name, "--json", folder=folder)
+    few = ("--methods", "harmonic") if verb == "compare" else ()
+    done = server.run(verb, poisoned.name, *few, "--json", folder=folder)
     assert done["code"] in {0, 3}, done
     assert done["out"].isascii()
     json.loads(done["out"])

@@ -9,9 +9,12 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from commands import ONE_FILE, WRITERS, content, hashes
+from commands import ONE_FILE, WRITERS, content, hashes, hidden
+
+from mpikit.models import load_model
 
 OLD = b"what was there before"
+LONGER = ("-p", "steps=40", "-p", "features=4", "-p", "batch=4", "-p", "evaluate_every=10")
 CLEAR = {2, 3, 4, 5}
 
 
@@ -33,7 +36,7 @@ def test_a_full_disk(server, folder, name, limit, replacing):
     after = hashes(folder)
     assert {key: after[key] for key in before} == before
     assert replacing or not (folder / out).exists()
-    assert not [path for path in folder.iterdir() if "partial" in path.name], "something half written is left"
+    assert hidden(folder) == []
 
 
 @pytest.mark.parametrize("megabytes", [8, 64])
@@ -44,10 +47,25 @@ def test_too_little_memory(server, folder, name, megabytes):
     before = hashes(folder)
     done = server.run(*arguments, "-o", out, folder=folder, memory=megabytes << 20)
     assert done["code"] == 0 or is_clear(done), done
+    if name in ("train", "denoise with a network") and megabytes == 8:
+        assert done["code"] == 5
     after = hashes(folder)
     assert {key: after[key] for key in before} == before
     assert (folder / out).exists() == (done["code"] == 0)
-    assert not [path for path in folder.iterdir() if "partial" in path.name]
+    assert hidden(folder) == []
+
+
+def test_a_scan_that_does_not_fit(server, folder):
+    many = ("simulate", "peng2023", "--phantom", "digits", "--count", "700", "-o", "many.mdf")
+    assert server.run(*many, folder=folder)["code"] == 0
+    before = hashes(folder)
+    command = ("denoise", "-m", "low-rank", "many.mdf", "-o", "out.mdf")
+    done = server.run(*command, folder=folder, memory=64 << 20)
+    assert done["code"] == 5
+    assert is_clear(done), done
+    assert "memory" in done["err"]
+    assert hashes(folder) == before
+    assert hidden(folder) == []
 
 
 @pytest.fixture
@@ -90,21 +108,52 @@ def test_a_folder_that_vanishes(server, folder, name, moment):
         done = server.run(*command, folder=folder)
         vanished.result()
     assert done["code"] == 0 or is_clear(done), done
-    assert hashes(folder) == before or (folder / "gone" / "out.mdf").exists()
+    if moment == 0.1:  # long before there is a result to write
+        assert done["code"] != 0
+    assert hashes(folder) == before
+
+
+# pairs of commands with different results
+PAIRS = {
+    "simulate": ((*ONE_FILE["simulate"], "--seed", "1"), (*ONE_FILE["simulate"], "--seed", "2")),
+    "convert": (ONE_FILE["convert"], ("convert", "scan.mdf", "--frames", "1:9")),
+    "denoise": (ONE_FILE["denoise"], ("denoise", "-m", "wiener", "scan.mdf")),
+    "reconstruct": (ONE_FILE["reconstruct"], (*ONE_FILE["reconstruct"], "--lambda", "0.5")),
+}
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("name", ONE_FILE)
+@pytest.mark.parametrize("name", PAIRS)
 def test_two_who_write_one_name(server, second_server, folder, name, force):
-    command = (*ONE_FILE[name], "-o", "out.mdf", *(["--force"] if force else []))
+    """The name holds the whole output of one of them."""
+    either = []
+    for number, command in enumerate(PAIRS[name]):
+        done = server.run(*command, "-o", f"alone{number}.mdf", folder=folder)
+        assert done["code"] == 0, done["err"]
+        either.append(content(folder / f"alone{number}.mdf"))
+    assert either[0] != either[1]
+    end = ("-o", "out.mdf", *(["--force"] if force else []))
     with ThreadPoolExecutor(2) as both:
-        runs = [both.submit(each.run, *command, folder=folder) for each in (server, second_server)]
+        runs = [
+            both.submit(each.run, *command, *end, folder=folder)
+            for each, command in zip((server, second_server), PAIRS[name], strict=True)
+        ]
         ended = [run.result() for run in runs]
     assert all(done["code"] == 0 or is_clear(done) for done in ended), ended
     assert any(done["code"] == 0 for done in ended)
     if not force:
         assert sorted(done["code"] for done in ended) == [0, 3]
-    once = server.run(*ONE_FILE[name], "-o", "once.mdf", folder=folder)
-    assert once["code"] == 0
-    assert content(folder / "out.mdf") == content(folder / "once.mdf")
-    assert not [path for path in folder.iterdir() if "partial" in path.name]
+    assert content(folder / "out.mdf") in either
+    assert hidden(folder) == []
+
+
+def test_two_who_train_one_model(server, second_server, folder):
+    """The second is refused: both would write the same checkpoint."""
+    command = ("train", "-m", "unet-gd", *LONGER, "scan.mdf", "-o", "out.safetensors")
+    with ThreadPoolExecutor(2) as both:
+        runs = [both.submit(each.run, *command, folder=folder) for each in (server, second_server)]
+        ended = [run.result() for run in runs]
+    assert sorted(done["code"] == 0 for done in ended) == [False, True], ended
+    assert all(done["code"] == 0 or is_clear(done) for done in ended), ended
+    load_model(folder / "out.safetensors")
+    assert hidden(folder) == []

@@ -24,6 +24,7 @@ from mpikit.testing import example_scan
 
 COUNT = 8
 CLASSIC = [name for name in registry().denoisers if name not in LEARNED]
+SOME = ("harmonic", "low-rank")  # the others have their turn in the long run, and once all together
 
 
 def together(works):
@@ -58,7 +59,9 @@ def compare(works):
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("name", CLASSIC)
+@pytest.mark.parametrize(
+    "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.soak) for name in CLASSIC]
+)
 def test_denoisers_in_threads(name):
     compare([denoiser(name, number) for number in range(COUNT)])
 
@@ -129,10 +132,11 @@ def test_files_in_threads(folder, kind):
 
 
 @pytest.mark.filterwarnings("default")
-def test_denoising_and_reconstruction_at_once(folder):
+@pytest.mark.parametrize("count", [4, pytest.param(COUNT, marks=pytest.mark.soak)])
+def test_denoising_and_reconstruction_at_once(folder, count):
     kinds = (file_denoiser, file_reconstructor)
-    alone = [kinds[n % 2](folder, f"alone{n}.mdf", n)() for n in range(COUNT)]
-    assert together([kinds[n % 2](folder, f"beside{n}.mdf", n) for n in range(COUNT)]) == alone
+    alone = [kinds[n % 2](folder, f"alone{n}.mdf", n)() for n in range(count)]
+    assert together([kinds[n % 2](folder, f"beside{n}.mdf", n) for n in range(count)]) == alone
 
 
 @pytest.mark.soak

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import struct
 import zlib
@@ -14,14 +15,13 @@ from numpy.typing import NDArray
 
 from mpikit.errors import InputError, PluginError
 from mpikit.extras import install_hint
-from mpikit.plain_arrays import read_arrays
+from mpikit.plain_arrays import LARGEST, read_arrays
 
 Pictures = NDArray[np.uint8]
 
 SIDE = 28
 _PICTURES = 0x00000803  # magic number of an IDX file of bytes with three axes
 _HEADER = 16
-_LARGEST = 2**30  # bytes of pixels; the largest sets of such digits have half of that
 _HINT = "give train-images-idx3-ubyte (raw or .gz), a folder of such files, or an NPZ file, with --mnist"
 
 
@@ -86,7 +86,12 @@ def _read_folder(folder: Path) -> Pictures:
     files = [path for path in sorted(folder.glob("*images*idx3*")) if path.is_file()]
     if not files:
         raise InputError(f"the folder {folder} has no file *images*idx3*", hint=_HINT)
-    return np.concatenate([_read(path) for path in files])
+    sets: list[Pictures] = []
+    for path in files:
+        sets.append(_read(path))
+        if sum(each.nbytes for each in sets) > LARGEST:
+            raise _too_large(folder, sum(map(len, sets)))
+    return sets[0] if len(sets) == 1 else np.concatenate(sets)
 
 
 def _read_idx(path: Path, *, packed: bool) -> Pictures:
@@ -108,7 +113,9 @@ def _parse_idx(path: Path, file: io.BufferedIOBase) -> Pictures:
     if (rows, columns) != (SIDE, SIDE):
         raise InputError(f"the pictures in {path} have {rows} x {columns} pixels, expected {SIDE} x {SIDE}")
     expected = count * SIDE**2
-    content = file.read(min(expected, _LARGEST) + 1)  # a packed file can unfold to anything
+    content = file.read(min(expected, LARGEST) + 1)  # a packed file can unfold to anything
+    if expected > LARGEST < len(content):
+        raise _too_large(path, count)
     if len(content) != expected:
         found = f"{'at least ' if len(content) > expected else ''}{len(content)} bytes"
         raise InputError(
@@ -126,11 +133,18 @@ def _read_npz(path: Path) -> Pictures:
     sets = [array for array in arrays if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE)]
     if not sets:
         raise InputError(f"{path} has no array of bytes of shape (n, {SIDE}, {SIDE})", hint=_HINT)
-    return np.concatenate(sets)
+    return sets[0] if len(sets) == 1 else np.concatenate(sets)
+
+
+def _too_large(path: Path, count: int) -> InputError:
+    return InputError(
+        f"{path} has {count} pictures, expected {LARGEST // SIDE**2} at most",
+        hint="name one of its files, or a smaller set",
+    )
 
 
 def _distinct(pictures: Pictures) -> Pictures:
-    first: dict[bytes, int] = {}
+    first: dict[bytes, int] = {}  # by hash: the pictures themselves would be there twice
     for index, picture in enumerate(pictures):
-        first.setdefault(picture.tobytes(), index)
+        first.setdefault(hashlib.blake2b(picture, digest_size=32).digest(), index)
     return pictures if len(first) == len(pictures) else pictures[list(first.values())]

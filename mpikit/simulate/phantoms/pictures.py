@@ -24,7 +24,8 @@ Floats = NDArray[np.float64]
 Values = NDArray[np.floating[Any]]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".pgm", ".png", ".tif", ".tiff", ".webp")
-LARGEST = 2**25  # pixels of a picture: a small file can unfold to any size
+LARGEST = 2**25  # pixels of a picture, values of an array: a small file can unfold to any size
+LONGEST = 2**16  # pixels along one side: bringing them to a grid takes the product of both sizes
 _ARRAY_HINT = "save an array of numbers of shape (y, x), (z, y, x) or (Q, z, y, x) with numpy.save"
 _PICTURE_HINT = "give a picture (PNG, JPEG, TIFF, ...) or a .npy file"
 
@@ -114,7 +115,21 @@ def _four_axes(path: Path, values: NDArray[Any]) -> NDArray[Any]:
         raise InputError(f"{path} has values of type {values.dtype}, expected numbers", hint=_ARRAY_HINT)
     if values.ndim not in (2, 3, 4) or not values.size:
         raise InputError(f"{path} has the shape {values.shape}", hint=_ARRAY_HINT)
+    if values.size > LARGEST:  # it may be next to nothing on the disk, and is eight bytes for each in memory
+        raise InputError(
+            f"{path} has the shape {values.shape}, more than {LARGEST / 1e6:.0f} million values",
+            hint="make it smaller, or save its images in several files",
+        )
+    _check_sides(path, values.shape[-3:])
     return values.reshape((1,) * (4 - values.ndim) + values.shape)
+
+
+def _check_sides(path: Path, sides: tuple[int, ...]) -> None:
+    if max(sides) > LONGEST:
+        raise InputError(
+            f"{path} has {max(sides)} values along one side, expected {LONGEST} at most",
+            hint="make it smaller",
+        )
 
 
 def _read_array(path: Path) -> Values:
@@ -139,6 +154,7 @@ def _read_picture(path: Path) -> Values:
             with Image.open(path) as image:
                 if image.width * image.height > LARGEST:
                     raise Image.DecompressionBombError
+                _check_sides(path, image.size)
                 pages = getattr(image, "n_frames", 1)
                 grey = _brightness(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
@@ -149,6 +165,8 @@ def _read_picture(path: Path) -> Values:
         ) from error
     except OSError as error:
         raise _unreadable(path, error) from error
+    except InputError:
+        raise
     except Exception as error:  # its readers raise whatever comes of a damaged file
         raise InputError(f"{path} is a damaged picture", hint=_PICTURE_HINT) from error
     if pages > 1:

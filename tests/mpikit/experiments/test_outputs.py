@@ -215,6 +215,28 @@ def test_pages_of_the_documentation(small, tmp_path):
     assert again[1][2].startswith("12.50")
 
 
+def test_old_results_go_and_other_files_stay(small, tmp_path):
+    pages = tmp_path / "pages"
+    (place := pages / "small").mkdir(parents=True)
+    kept = ["notes.txt", "photo.png", "mine.csv", "mine.smoke.cpu.csv", "mine.smoke.cpu.table.md"]
+    for name in kept:
+        (place / name).write_text("mine")
+    write(small, tmp_path / "out")
+    written = {path.name for path in write_results_page([tmp_path / "out"], pages)}
+    (place / "index.md").write_text(
+        (place / "index.md").read_text() + "\n![a photo](photo.png)\n\n![out](../index.smoke.cpu.png)\n"
+    )
+    (pages / "index.smoke.cpu.png").write_text("mine")
+    results = tmp_path / "out" / "results.json"
+    for name in ("small-table", "small-figure"):
+        results.write_text(results.read_text().replace(f'"name": "{name}"', f'"name": "new{name}"'))
+    (tmp_path / "out" / "small-figure.png").rename(tmp_path / "out" / "newsmall-figure.png")
+    again = {path.name for path in write_results_page([tmp_path / "out"], pages)}
+    assert again == {name.replace("small-", "newsmall-") for name in written}
+    assert {path.name for path in place.iterdir()} == {*again, *kept}
+    assert (pages / "index.smoke.cpu.png").exists()
+
+
 def test_pictures_of_the_documentation_are_small(small, tmp_path, rng):
     write(small, tmp_path / "out")
     noise = rng.integers(0, 256, (500, 600, 3), dtype="uint8")

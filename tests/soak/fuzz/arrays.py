@@ -26,7 +26,10 @@ FORMATS = {
     "ppm": {},
 }
 MODES = ("L", "RGB", "RGBA", "P", "1", "I;16", "F", "LA", "CMYK")
-BOMB = 2**26  # bytes that a packed file of some hundred kilobytes unfolds to
+BOMBS = (
+    400_000_000,
+    10**9,
+)  # bytes that small files unfold to: the most that is read, and the bound of memory
 
 
 class Trap:
@@ -58,11 +61,11 @@ def _pictures() -> tuple[tuple[str, bytes], ...]:
 def _picture_bombs() -> tuple[tuple[str, bytes], ...]:
     from PIL import Image
 
-    made = []
-    for side in (9_000, 12_000):
-        buffer = io.BytesIO()
-        Image.new("1", (side, side), 1).save(buffer, "png", compress_level=9)
-        made.append(("png", buffer.getvalue()))
+    buffer = io.BytesIO()
+    Image.new("1", (5_792, 5_792), 1).save(buffer, "png", compress_level=9)  # the most dots that are read
+    full = buffer.getvalue()
+    bound = struct.pack(">IIBBBBB", 31_622, 31_622, 1, 0, 0, 0, 0)  # a dot for each byte of the bound
+    made = [("png", full), ("png", full[:8] + _chunk(b"IHDR", bound) + full[33:])]
     frames = [Image.new("L", (5, 5), value) for value in range(1, 200)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "gif", save_all=True, append_images=frames[1:])
@@ -158,10 +161,23 @@ def _npy(rng: Rng) -> bytes:
 
 def make_npy(rng: Rng, folder: Path) -> Path:
     path = folder / "p.npy"
+    if rng.random() < 0.004:
+        return _sparse(path, (2**25, 2**30)[rng.integers(2)])
     raw = _npy(rng)
     if rng.random() < 0.1:
         raw = _zip(rng, {"a.npy": raw, "b.npy": raw})
     path.write_bytes(raw)
+    return path
+
+
+def _sparse(path: Path, count: int) -> Path:
+    """Write an array of bytes that is next to nothing on the disk."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (2**12, count // 2**12)}
+        )
+        file.write(b"\x01")
+        file.truncate(file.tell() - 1 + count)
     return path
 
 
@@ -176,15 +192,26 @@ def _zip(rng: Rng, members: dict[str, bytes]) -> bytes:
 
 
 @cache
-def _idx_bomb() -> bytes:
-    raw = struct.pack(">4I", 0x803, BOMB // 784, 28, 28) + bytes(BOMB // 784 * 784)
-    return gzip.compress(raw, mtime=0)
+def _idx_bomb(size: int) -> bytes:
+    """Return a gzip file of many members, each of a million zeros."""
+    count = size // 784
+    head = gzip.compress(struct.pack(">4I", 0x803, count, 28, 28), mtime=0)
+    whole, rest = divmod(count * 784, 10**6)
+    return head + gzip.compress(bytes(10**6), mtime=0) * whole + gzip.compress(bytes(rest), mtime=0)
 
 
 @cache
-def _npz_bomb() -> bytes:
+def _npz_bomb(size: int) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, a=np.zeros((BOMB // 784, 28, 28), np.uint8), b=np.zeros(BOMB // 8))
+    count = (size - 1_000) // 784  # with the header
+    with (
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
+        packed.open("a.npy", "w", force_zip64=True) as member,
+    ):
+        kind = {"descr": "|u1", "fortran_order": False, "shape": (count, 28, 28)}
+        np.lib.format.write_array_header_1_0(member, kind)
+        for start in range(0, count, 1000):
+            member.write(bytes(784 * min(1000, count - start)))
     return buffer.getvalue()
 
 
@@ -193,7 +220,8 @@ def make_digits(rng: Rng, folder: Path) -> Path:
     pixels = rng.integers(0, 255, (int(rng.integers(1, 4)), 28, 28), dtype=np.uint8)
     chance = rng.random()
     if chance < 0.003:
-        path.write_bytes(_idx_bomb() if rng.random() < 0.5 else _npz_bomb())
+        size = BOMBS[rng.integers(2)]
+        path.write_bytes(_idx_bomb(size) if rng.random() < 0.5 else _npz_bomb(size))
         return path
     odd = [0, 1, 27, 29, 2**31, 2**32 - 1]
     header = [0x803, len(pixels), 28, 28]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ RECORD = {
     ]
 }
 ROW = {"step": 1, "total": 9, "seconds": 0.5, "loss": 1.0, "SNR / dB": 3.0, "SNR / dB is a lower bound": True}
+_BEFORE = 512  # bytes of a cache file before those of HDF5
 KEY = {"calibration": {"bytes": 1}, "rows": "0", "grid": ["0", [1, 1, 1]]}
 
 
@@ -242,12 +244,28 @@ def make_receipt(rng: Rng, folder: Path) -> Path:
     (folder / "b.part").write_bytes(b"ab")
     (folder / "b.part.json").write_bytes(as_json(rng, damage_tree(rng, VERSION)))
     (folder / "record").write_bytes(as_json(rng, damage_tree(rng, RECORD)))
+    (folder / "headers").write_text(json.dumps(_headers(rng)))
     return path
+
+
+def _headers(rng: Rng) -> dict[str, str]:
+    """Return what a server says of a file: with numbers that are none, or have no end."""
+
+    def number() -> str:
+        return ("2", "100", "-1", "", "9" * 19, "9" * 5000, "\u0663", "1e3")[rng.integers(8)]
+
+    return {
+        "Content-Length": number(),
+        "Content-Range": (f"bytes {number()}-{number()}/{number()}", f"bytes */{number()}")[rng.integers(2)],
+        "ETag": ('"tag"', "W/tag", "")[rng.integers(3)],
+    }
 
 
 def read_receipt(path: Path) -> None:
     """Read what is known of a download, of a part of one, and what a server says of a file."""
-    from mpikit.datasets.download import _begun
+    from types import SimpleNamespace
+
+    from mpikit.datasets.download import SPAN, WHOLE, _begun, _goes_on, _number, _version
     from mpikit.datasets.receipts import has_hash
     from mpikit.datasets.receipts import read_receipt as read
     from mpikit.datasets.web import known_file
@@ -256,6 +274,10 @@ def read_receipt(path: Path) -> None:
     refused = None
     done, _ = _begun(path.with_name("b.part"), "https://a/b")
     assert done in {0, 2}
+    answer: Any = SimpleNamespace(headers=json.loads(path.with_name("headers").read_text()))
+    _goes_on(answer, done, _version(answer, "https://a/b"))
+    for pattern, group in ((SPAN, 1), (SPAN, 2), (WHOLE, 1)):
+        assert (_number(pattern, answer, group) or 0) < 10**18
     try:
         known_file("b", "https://a/record", "b", path.with_name("record").read_bytes())
     except MpikitError as error:
@@ -270,7 +292,7 @@ def read_receipt(path: Path) -> None:
 def make_log(rng: Rng, folder: Path) -> Path:
     path = folder / "m.log.jsonl"
     rows = [
-        as_json(rng, damage_tree(rng, ROW) if rng.random() < 0.3 else {**ROW, "step": 1 + n})
+        as_json(rng, damage_tree(rng, ROW) if rng.random() < 0.15 else {**ROW, "step": 1 + n})
         for n in range(4)
     ]
     raw = b"\n".join(rows) + (b"\n" if rng.random() < 0.7 else b"")
@@ -279,10 +301,22 @@ def make_log(rng: Rng, folder: Path) -> Path:
 
 
 def read_log(path: Path) -> None:
-    """Go on with a log, and write it anew."""
+    """Draw a log as plot and report do, go on with it, and write it anew."""
+    from mpikit.errors import InputError
     from mpikit.events import Step
+    from mpikit.report import write_report
+    from mpikit.report.plot import plot_file
     from mpikit.training_log import TrainingLog
 
+    draw = zlib.crc32(path.read_bytes()) % 6  # to draw takes long
+    try:
+        if draw == 0:
+            plot_file(path).content("png")
+        elif draw == 1:
+            write_report([path], path.with_suffix(".html"))
+    except InputError as error:
+        if "nothing to draw" not in str(error):
+            raise
     with TrainingLog(path, path.with_suffix(".csv"), resume=True) as log:
         log.add(Step(7, 9, {"loss": 0.5}))
 
@@ -292,7 +326,7 @@ def make_cache(rng: Rng, folder: Path) -> Path:
     chance = rng.random()
     raw = bytearray(_cache())
     if chance < 0.4:
-        raw[_before() :] = damage_bytes(rng, bytes(raw[_before() :]))
+        raw[_BEFORE:] = damage_bytes(rng, bytes(raw[_BEFORE:]))
     path.write_bytes(raw)
     if chance >= 0.4:
         with h5py.File(path, "r+") as hdf:
@@ -300,10 +334,6 @@ def make_cache(rng: Rng, folder: Path) -> Path:
     with path.open("r+b") as file:
         file.write(_cache()[:29])
     return path
-
-
-def _before() -> int:
-    return 512
 
 
 def _damage_cache(rng: Rng, hdf: h5py.File) -> None:
@@ -332,7 +362,6 @@ def _damage_cache(rng: Rng, hdf: h5py.File) -> None:
 @cache
 def _cache() -> bytes:
     import tempfile
-    import zlib
 
     values = np.arange(5 * 4 * 2, dtype=np.int16).reshape(5, 4, 2)
     scale = np.ones(5, np.float32)
@@ -341,7 +370,7 @@ def _cache() -> bytes:
     ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "c.h5"
-        with h5py.File(path, "w", userblock_size=_before()) as hdf:
+        with h5py.File(path, "w", userblock_size=_BEFORE) as hdf:
             hdf.attrs["key"] = json.dumps(KEY, sort_keys=True)
             hdf["values"], hdf["scale"], hdf["sums"] = values, scale, np.array(sums, np.uint32)
         return b"mpikit system matrix cache 1\n" + path.read_bytes()[29:]

@@ -18,7 +18,7 @@ import mdf
 from mpikit.errors import InputError
 
 DEEP = "[" * 100_000
-TIME, SPARSE = 0, 3  # among the bases
+TIME, SPECTRA, SPARSE = 0, 1, 3  # among the bases
 
 
 @pytest.fixture
@@ -190,12 +190,25 @@ def test_arrays(tmp_path, name):
         read_digits(packed)
 
 
-@pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_packed_arrays_that_are_damaged(tmp_path, way):
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_arrays_that_are_packed_as_no_array_is(tmp_path, way):
+    """256 kB of bz2 or LZMA, which are unpacked at once, can be gigabytes; NumPy writes none of them."""
+    from mpikit.plain_arrays import read_arrays
+
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", way) as file:
+        content = io.BytesIO()
+        np.save(content, np.arange(3))
+        file.writestr("a.npy", content.getvalue())
+    with pytest.raises(ValueError, match="another way"):
+        read_arrays(path)
+
+
+def test_packed_arrays_that_are_damaged(tmp_path):
     from mpikit.plain_arrays import read_arrays
 
     buffer, rng = io.BytesIO(), np.random.default_rng(0)
-    with zipfile.ZipFile(buffer, "w", way) as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         content = io.BytesIO()
         np.save(content, rng.integers(0, 9, 500))
         file.writestr("a.npy", content.getvalue())
@@ -257,7 +270,7 @@ def test_a_log_with_half_a_letter(tmp_path):
     from mpikit.training_log import TrainingLog
 
     lines, table = tmp_path / "a.log.jsonl", tmp_path / "a.log.csv"
-    lines.write_text('{"step": 1, "total": 2, "seconds": 0.5, "\\ud800": "\\udfff"}\n')
+    lines.write_text('{"step": 1, "total": 2, "seconds": 0.5, "\\ud800": 1.5}\n')
     with TrainingLog(lines, table, resume=True) as log:
         log.add(Step(2, 2, {"loss": 0.5}))
     assert "\\ud800" in table.read_text(encoding="utf-8")
@@ -277,3 +290,62 @@ def test_a_cache_whose_key_has_no_end(tmp_path):
     found, why = _look(path, {"a": 1})
     assert found is None
     assert "damaged" in why.text
+
+
+@pytest.mark.parametrize("value", [np.arange(3.0), np.array(["frames", "none"], object), 3.0, "nonsense"])
+def test_repeats_that_are_none(base, value):
+    from mpikit.scan_file import read_scan
+
+    path = base(TIME)
+    replace(path, "/_mpikit/repeats", value)
+    assert read_scan(path).repeats in {"frames", "periods", "both", "none"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "a"}, {"loss": []}, {"loss": {}}, {"loss": True}, {"loss": 10**400}, {"loss": float("inf")},
+        {"step": 10**30}, {"seconds": 10**400}, {"total": "many"}, {"loss is a lower bound": "yes"},
+    ],
+)  # fmt: skip
+def test_figures_of_a_log_that_are_no_numbers(tmp_path, change):
+    from mpikit.report import write_report
+    from mpikit.report.plot import plot_file
+
+    path = tmp_path / "a.log.jsonl"
+    row = {"step": 1, "total": 2, "seconds": 0.5, "loss": 1.0}
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | change) + "\n")
+    with pytest.raises(InputError, match="line 2"):
+        plot_file(path)
+    with pytest.raises(InputError, match="line 2"):
+        write_report([path], tmp_path / "a.html")
+
+
+def test_a_log_may_have_gaps(tmp_path):
+    from mpikit.report.plot import plot_file
+
+    path = tmp_path / "a.log.jsonl"
+    rows = [{"step": n, "seconds": 0.5, "loss": value} for n, value in enumerate((1.0, None, float("nan")))]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert plot_file(path).kind == "training"
+
+
+@pytest.mark.parametrize("method", ["x-space", "kaczmarz"])
+def test_a_transfer_function_of_the_stored_lines_alone(base, tmp_path, method):
+    """It is that of all lines for x-space, and cannot stand beside images: both forgot the selection."""
+    from mpikit.reconstruct import reconstruct_file
+
+    matrix = tmp_path / "sm.mdf"
+    matrix.write_bytes(bases()[SPARSE])
+    how = {"system_matrix": matrix} if method == "kaczmarz" else {}
+    done = reconstruct_file(
+        base(SPECTRA),
+        method=method,
+        output=tmp_path / "out.mdf",
+        pictures=False,
+        transfer_function="auto",
+        **how,
+    )
+    assert np.isfinite(done.images.values).all()
+    with mdf.open(tmp_path / "out.mdf") as file:
+        assert file.acquisition.receiver.transfer_function is None
