@@ -147,7 +147,7 @@ OTHER_ORDER = [
     *("train", "train n2n", "denoise with a network", "denoise with n2n", "denoise with r2r"),
     "denoise, keep the model",
 ]
-FEW = ("denoise", "reconstruct", "train")
+FEW = ("denoise", "train")
 
 
 @pytest.mark.skipif(len(CORES) < 2, reason="two threads need two cores")

@@ -63,8 +63,13 @@ def test_output_is_absent_or_complete(server, folder, generator, figure, name, k
     figure(f"{name}: {landed} of {kills} runs of {whole['seconds']:.2f} s were killed; none left a torn file")
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.soak)])
-@pytest.mark.parametrize("name", [name for name in WRITERS if name not in ONE_FILE])
+@pytest.mark.parametrize(
+    ("name", "kills"),
+    [
+        *(("compare", 2), ("report", 2)),
+        *(pytest.param(name, 50, marks=pytest.mark.soak) for name in WRITERS if name not in ONE_FILE),
+    ],
+)
 def test_other_outputs_are_absent_or_complete(dated_server, folder, generator, figure, name, kills):
     """Tables, pages, pictures, arrays: each whole, byte by byte, or the old one."""
     arguments, out = WRITERS[name]

@@ -23,7 +23,7 @@ def is_clear(done) -> bool:
 
 
 @pytest.mark.parametrize("replacing", [False, True])
-@pytest.mark.parametrize("limit", [0, 1000])
+@pytest.mark.parametrize("limit", [pytest.param(0, marks=pytest.mark.soak), 1000])
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk(server, folder, name, limit, replacing):
     """No file may grow beyond some bytes, so that writing fails where a full disk would let it fail."""
@@ -39,7 +39,7 @@ def test_a_full_disk(server, folder, name, limit, replacing):
     assert hidden(folder) == []
 
 
-@pytest.mark.parametrize("megabytes", [8, 64])
+@pytest.mark.parametrize("megabytes", [8, pytest.param(64, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", WRITERS)
 def test_too_little_memory(server, folder, name, megabytes):
     """The process may take little more than it has when the command starts."""
@@ -55,6 +55,7 @@ def test_too_little_memory(server, folder, name, megabytes):
     assert hidden(folder) == []
 
 
+@pytest.mark.soak
 def test_a_scan_that_does_not_fit(server, folder):
     many = ("simulate", "peng2023", "--phantom", "digits", "--count", "700", "-o", "many.mdf")
     assert server.run(*many, folder=folder)["code"] == 0
@@ -88,7 +89,7 @@ def test_a_folder_that_is_read_only(server, folder, sealed, name):
     assert out in done["err"]
 
 
-@pytest.mark.parametrize("moment", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("moment", [0.1, pytest.param(0.5, marks=pytest.mark.soak), 0.9])
 @pytest.mark.parametrize("name", ONE_FILE)
 def test_a_folder_that_vanishes(server, folder, name, moment):
     command = (*ONE_FILE[name], "-o", "gone/out.mdf")
