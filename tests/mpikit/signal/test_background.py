@@ -177,3 +177,9 @@ def test_shares_are_the_eigenvalues_of_the_covariance(make_scan, repeats, frames
 def test_shares_of_repeating_frames_are_equal(make_scan):
     scan = subtract_background(make_scan(np.zeros((4, 3, 2, 6)), np.zeros((5, 3, 2, 6)), repeats="frames"))
     np.testing.assert_array_equal(noise_shares(scan, 3), np.ones(3))
+
+
+def test_one_empty_frame_is_in_all(make_scan):
+    scan = make_scan(np.zeros((4, 1, 2, 6)), np.zeros((1, 1, 2, 6)), repeats="none")
+    shares = noise_shares(subtract_background(scan), 4)
+    np.testing.assert_allclose(np.sort(shares), [1, 1, 1, 5], atol=1e-12)

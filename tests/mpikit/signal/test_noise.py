@@ -109,3 +109,10 @@ def test_what_repeats_is_no_noise(make_scan, rng):
     same = np.broadcast_to(rng.normal(size=(1, 2, 3, 31)), (5, 2, 3, 31))
     noise = noise_statistics(make_scan(same, repeats="frames"))
     np.testing.assert_allclose(noise.line_power, 0, atol=1e-20)
+
+
+def test_two_empty_frames_on_either_side_are_enough(make_scan, rng):
+    scan = make_scan(white(rng, 6, 1, 3, 2000), white(rng, 4, 1, 3, 2000), repeats="none")
+    found = noise_statistics(scan)
+    assert found.source == "background frames"
+    np.testing.assert_allclose(found.sigma, SIGMA, rtol=0.1)

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from mpikit.errors import InputError
 from mpikit.signal import LowRankFilter, SureFilter, even_part_noise, fit_sure
-from mpikit.signal.sure import BlockShrinkage, _blocks, _risks_of_all, _thresholds, fit_blocks, linear_risk
+from mpikit.signal.sure import (
+    BlockShrinkage,
+    _blocks,
+    _risks_of_all,
+    _thresholds,
+    _within,
+    fit_blocks,
+    linear_risk,
+)
 from mpikit.testing import example_scan
 
 SIZE = 45
@@ -129,3 +137,13 @@ def test_without_an_even_part():
         even_part_noise([moving])
     with pytest.raises(InputError, match="has no symmetry"):
         fit_sure([moving], own_level=True)
+
+
+def test_a_filter_of_some_coefficients_lets_nothing_else_pass(rng):
+    places = np.array([False, True, True, False, True])
+    left, right = rng.normal(size=(2, 3, 2))
+    whole = _within(LowRankFilter(left, right), places)
+    given = rng.normal(size=(4, 5))
+    found = whole(given)
+    np.testing.assert_allclose(found[:, places], given[:, places] @ right @ left.T)
+    assert not found[:, ~places].any()

@@ -165,8 +165,8 @@ def _child(kind: Kind, numbers: range, case: Path, place: mmap.mmap, sink: int, 
                 place[:8] = number.to_bytes(8, "little")
                 said = _one_case(kind, number, case, stack)
                 pipe.write(json.dumps(said) + "\n")
+                pipe.flush()  # the next case may end the process
                 if _megabytes() > _START + MEGABYTES:  # a new child has a new measure
-                    pipe.flush()
                     break
         os._exit(0)
     except BaseException:  # noqa: BLE001 - a fault of the test
