@@ -15,6 +15,7 @@ import pytest
 
 import mdf
 from mpikit.csv_cells import plain_cell
+from mpikit.errors import InputError
 
 HTML = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 TERMINAL = "\x1b]0;title\x07\x1b[2J\x9b31m\r\u202e"
@@ -167,12 +168,12 @@ def test_a_figure_stays_one(value):
 
 
 def test_a_log_from_elsewhere(tmp_path):
-    """A training goes on with the log that it finds: names and values in it become cells."""
+    """A training goes on with the log that it finds: names in it become cells, words are no figures."""
     from mpikit.events import Step
     from mpikit.training_log import TrainingLog
 
     lines, table = tmp_path / "m.log.jsonl", tmp_path / "m.log.csv"
-    row = {"step": 1, "total": 9, "seconds": 0.5, FORMULA: "@SUM(A1)", "loss": -1.5}
+    row = {"step": 1, "total": 9, "seconds": 0.5, FORMULA: 3.0, "loss": -1.5}
     lines.write_text(json.dumps(row) + "\n")
     with TrainingLog(lines, table, resume=True) as log:
         log.add(Step(2, 9, {"loss": -0.5}))
@@ -180,6 +181,12 @@ def test_a_log_from_elsewhere(tmp_path):
     assert_no_formula(found)
     assert "-1.5" in found
     assert "-0.5" in found
+    lines.write_text(json.dumps(row | {"loss": "@SUM(A1)"}) + "\n")
+    with (
+        pytest.raises(InputError, match="line 1 has no number for 'loss'"),
+        TrainingLog(lines, table, resume=True),
+    ):
+        pass
 
 
 def test_results_from_elsewhere(tmp_path):
