@@ -172,7 +172,7 @@ def test_an_experiment_goes_on_after_any_kill(server, tmp_path, generator, figur
     landed = finished = 0
     shutil.rmtree(out)
     while landed < kills or not finished:
-        moment = generator.uniform(0, 0.8 * whole["seconds"]) if landed < kills else None
+        moment = generator.uniform(0, 0.4 * whole["seconds"]) if landed < kills else None
         ended = server.run(*REPRODUCE, "--quiet", folder=tmp_path, kill_after=moment)
         assert ended["code"] in {-9, 0}, ended["err"]
         landed += ended["code"] == -9
