@@ -60,6 +60,7 @@ def test_a_picture_that_is_there_twice_is_taken_once(tmp_path):
         (b"\x1f\x8b" + bytes(40), "damaged gzip"),
         (b"PK" + bytes(40), "no NPZ file"),
     ],
+    ids=lambda each: each if isinstance(each, str) else f"{len(each)} bytes",  # gzip holds the time
 )
 def test_wrong_files(tmp_path, content, words):
     path = tmp_path / "digits"
