@@ -268,7 +268,7 @@ def stored_type(kind: h5py.h5t.TypeID) -> str:
     names = {
         h5t.STRING: "text", h5t.BITFIELD: "bitfield", h5t.ENUM: "enum", h5t.VLEN: "sequences",
         h5t.REFERENCE: "references", h5t.OPAQUE: "opaque bytes", h5t.ARRAY: "arrays", h5t.TIME: "time",
-        h5t.COMPLEX: "native complex",
+        getattr(h5t, "COMPLEX", None): "native complex",  # from HDF5 2.0 on
     }  # fmt: skip
     form = kind.get_class()
     if form == h5t.INTEGER:

@@ -221,7 +221,7 @@ def _put_storage(rng: np.random.Generator, hdf: h5py.File, path: str, kind: str,
         layout = h5py.VirtualLayout((4, 4), "f8")
         layout[:] = h5py.VirtualSource(str(rng.choice(["missing.h5", Path(hdf.filename).name])), "x", (4, 4))
         hdf.create_virtual_dataset(path, layout)
-    elif kind == "native complex":
+    elif kind == "native complex" and hasattr(h5py.h5t, "COMPLEX_IEEE_F32LE"):
         space = h5py.h5s.create_simple((2, 3))
         h5py.h5d.create(hdf.id, path.encode(), h5py.h5t.COMPLEX_IEEE_F32LE, space, _with_groups())
     elif kind == "sequences":
