@@ -142,7 +142,9 @@ class TestAmounts:
 
     def test_parts_of_other_files_and_coefficients_are_believed(self, hdf):
         axes = Axes((5, 3, 2, 2**30), False)
-        virtual = hdf.create_virtual_dataset("virtual", h5py.VirtualLayout((5, 3, 2, 2**30), "f4"))
+        layout = h5py.VirtualLayout((5, 3, 2, 2**30), "f4")
+        layout[:1] = h5py.VirtualSource("other.h5", "data", (1, 3, 2, 2**30))
+        virtual = hdf.create_virtual_dataset("virtual", layout)
         Stored(virtual, axes).check_amount(2**31)
         plain = hdf.create_dataset("plain", (5, 3, 2, 2**30), "f4")
         Stored(plain, axes, sparsity=object()).check_amount(2**31)
