@@ -21,6 +21,7 @@ ROUNDING = 0.01  # of a voxel: a patch that is no further off the grid is moved 
 _INSIDE = 5e-5  # of a voxel, half of what a regridding takes for inside
 _ALIKE = 1e-6  # of a spacing: what is no smaller than another but for this is as large
 _BLOCK = 2**22  # bytes of rows that are extended at once
+_MOST = 1e6  # voxels along an axis
 _SAME = 1e-6  # m: planes without thickness that are no further apart are one
 
 
@@ -258,8 +259,16 @@ def _joint_axis(grids: Sequence[Grid], axis: int) -> tuple[int, float, float]:
         return 1, float(2 * half.min()), float(middle[0])
     finest = int(np.argmin(spacing))
     step, start = spacing[finest], middle[finest] - half[finest]
-    low = int(np.floor((np.min(middle - half) - start) / step + ROUNDING))
-    high = int(np.ceil((np.max(middle + half) - start) / step - ROUNDING))
+    with np.errstate(all="ignore"):
+        ends = (np.array([np.min(middle - half), np.max(middle + half)]) - start) / step
+    if not np.ptp(ends) <= _MOST:  # nor if it is no number
+        raise InputError(
+            f"the grids of the calibrations cannot be joined along {'xyz'[axis]}: their sizes, centres or "
+            "fields of view are no numbers, or too far apart",
+            hint="mpikit validate looks at a system matrix",
+        )
+    low = int(np.floor(ends[0] + ROUNDING))
+    high = int(np.ceil(ends[1] - ROUNDING))
     return high - low, (high - low) * step, start + (low + high) / 2 * step
 
 

@@ -87,3 +87,11 @@ def test_a_layer_stays_a_layer():
     beside = mdf.Grid(plane.size, plane.field_of_view, np.array([0, 0, 5e-3]))
     with pytest.raises(InputError, match="nothing in common along z"):
         common_grid([plane, beside])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e12])
+def test_grids_that_cannot_be_joined_are_refused(wrong):
+    one = mdf.Grid(np.array([5, 3, 2]), np.array([5e-3, 3e-3, 2e-3]), np.zeros(3))
+    other = mdf.Grid(np.array([5, 3, 2]), np.array([5e-3, 3e-3, 2e-3]), np.array([0, wrong, 0]))
+    with pytest.raises(InputError, match="cannot be joined along y"):
+        joint_grid([one, other])
