@@ -33,11 +33,13 @@ MOST_IN_ROW = 4
 PANEL = 2.6  # inches
 DOTS = 100  # per inch
 COLOURS = "viridis"
+LONGEST = 1000  # letters of a text; a file may hold millions where a unit should be
 
 
 def plain(text: str) -> str:
-    """Return a text from a file so that Matplotlib takes no part of it for mathematics."""
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    """Return a text from a file so that Matplotlib finds no mathematics in it, and takes no minutes."""
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in short)
     return shown.replace("$", r"\$")
 
 

@@ -179,3 +179,8 @@ def test_a_choice_is_written_as_a_small_picture(tmp_path, rng, monkeypatch):
     assert path.stat().st_size < 100_000
     with pytest.raises(InputError, match="exists already"):
         figures.save_choice(path, choice(rng, "gcv"))
+
+
+def test_endless_texts_of_files_are_cut():
+    assert figures.plain("x" * 999) == "x" * 999
+    assert figures.plain("$" * 10**6) == r"\$" * 1000 + "…"
