@@ -38,20 +38,24 @@ def sources_of(path: Path) -> list[Path]:
 
 
 def _gather(path: Path, found: dict[Path, None], hops: int) -> None:
-    fresh: list[Path] = []
+    fresh = [place for place in _named(path) if place not in found]
+    found.update(dict.fromkeys(fresh))
+    for place in fresh if hops > 1 else ():
+        _gather(place, found, hops - 1)
+
+
+def _named(path: Path) -> list[Path]:
+    """Return the files that one file names as sources, as far as it can be read."""
+    places: dict[Path, None] = {}
     with _of_a_damaged_file():
         if not path.is_file() or not h5py.is_hdf5(path):
-            return
+            return []
         folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 - links in it stay
         with h5py.File(path, "r") as hdf:
             for dataset in _virtual(hdf):
-                for source in islice(dataset.virtual_sources(), _MOST):
-                    place = Path(folder, source.file_name)
-                    if source.file_name != "." and place not in found:
-                        found[place] = None
-                        fresh.append(place)
-    for place in fresh if hops > 1 else ():
-        _gather(place, found, hops - 1)
+                names = (source.file_name for source in islice(dataset.virtual_sources(), _MOST))
+                places.update((Path(folder, name), None) for name in names if name != ".")
+    return list(places)
 
 
 def _virtual(hdf: h5py.File) -> Iterator[h5py.Dataset]:
