@@ -249,14 +249,11 @@ def rerun_file(
     with reading(made):
         result = reconstruct_file(
             found.source,
-            system_matrix=found.inputs.get("system_matrix"),
-            background_files=found.inputs.get("background_file", ()),
-            output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
             workers=workers,
             scheduler=scheduler,
             overwrite=overwrite,
             tell=tell,
-            **found.options,
+            **found.arguments(made, output),
             **more,
         )
     same = check_repeat(found, result.images, result.rows, result.deviation, tell=tell)

@@ -165,12 +165,9 @@ def plan_rerun(
     with reading(made):
         return plan_reconstruction(
             found.source,
-            system_matrix=found.inputs.get("system_matrix"),
-            background_files=found.inputs.get("background_file", ()),
-            output=output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
             workers=workers,
             scheduler=scheduler,
             overwrite=overwrite,
             tell=tell,
-            **found.options,
+            **found.arguments(made, output),
         )

@@ -55,6 +55,15 @@ class Rerun:
     images_sha256: str | None = None
     deviation_sha256: str | None = None
 
+    def arguments(self, made: Path, output: Path | None) -> dict[str, Any]:
+        """Return the arguments of `reconstruct_file` by name; without an output it stands beside `made`."""
+        return {
+            "system_matrix": self.inputs.get("system_matrix"),
+            "background_files": self.inputs.get("background_file", ()),
+            "output": output or made.with_name(f"{made.name.partition('.')[0]}.rerun.mdf"),
+            **self.options,
+        }
+
 
 def repeatable(
     record: Mapping[str, Any],
